@@ -1,0 +1,97 @@
+# Earshot: every job is one command, and each command does its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+export PYTHON
+CLIPS ?=
+KEYWORDS ?= yes,no
+ENV ?= default
+# The environments that the main job needs; `sdk` is Amazon's SDK, for a test only.
+ENVIRONMENTS := main jobs lambda sam
+READY := $(ENVIRONMENTS:%=.venv/.%-ready)
+PINNED := main sam jobs lambda sdk uv
+
+.PHONY: help
+help: ## what there is to run
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(READY) .venv/.earshot-ready ## virtual environments and this project in them
+
+.venv/.uv-ready: requirements/uv.txt
+	@tools/make-venv uv
+	@touch $@
+
+.venv/.%-ready: requirements/%.txt | .venv/.uv-ready
+	@tools/make-venv $*
+	@touch $@
+
+.venv/.earshot-ready: pyproject.toml .venv/.main-ready
+	@printf '  %-44s' "installing earshot itself"
+	@.venv/main/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	    >.venv/earshot.log 2>&1 || { cat .venv/earshot.log; exit 1; }
+	@echo ok
+	@touch $@
+
+.PHONY: firmware
+firmware: ## the board program for this machine
+	@$(MAKE) --no-print-directory -C firmware host
+
+# --- the main job ---------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## clips into S3, words recognised on the board (CLIPS=DIR for real recordings, KEYWORDS=yes,no)
+	@.venv/main/bin/earshot demo --keywords "$(KEYWORDS)" $(if $(CLIPS),--clips "$(CLIPS)")
+
+.PHONY: demo-down
+demo-down: ## stop everything the demo left running
+	@if [ -x .venv/main/bin/earshot ]; then .venv/main/bin/earshot local down; else echo "nothing is running"; fi
+
+.PHONY: deploy
+deploy: setup ## sam build and sam deploy to your AWS account (ENV=default or prod)
+	.venv/sam/bin/sam build
+	.venv/sam/bin/sam deploy --config-env $(ENV)
+
+# --- checks ---------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-unit test-integration test-e2e ## every check and every test
+
+.PHONY: lint
+lint: setup ## ruff, mypy, cfn-lint, sam validate, C warnings
+	.venv/main/bin/ruff check .
+	.venv/main/bin/ruff format --check .
+	.venv/main/bin/mypy
+	.venv/main/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
+
+.PHONY: test-unit
+test-unit: setup firmware ## tests of single rooms
+	.venv/main/bin/python -m pytest tests/unit --ignore=tests/unit/jobs --ignore=tests/unit/firmware
+	.venv/jobs/bin/python -m pytest tests/unit/jobs tests/unit/firmware
+
+.PHONY: test-integration
+test-integration: setup firmware .venv/.sdk-ready ## rooms together, on the local cloud
+	.venv/main/bin/python -m pytest tests/integration
+
+.PHONY: test-e2e
+test-e2e: setup firmware .venv/.sdk-ready ## the main job as a user runs it, and other people's clients on it
+	.venv/main/bin/python -m pytest tests/e2e
+
+# --- housekeeping ---------------------------------------------------------------------------------------------------
+
+.PHONY: pins
+pins: .venv/.uv-ready ## resolve requirements anew (jobs, layers and environments)
+	@pin() { .venv/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --upgrade \
+	    --custom-compile-command "make pins" --python-version "$$1" "$$2.in" -o "$$2.txt" "$${@:3}"; }; \
+	for name in $(PINNED); do pin 3.11 requirements/$$name; done; \
+	pin 3.11 jobs/requirements -c requirements/jobs.txt; \
+	for layer in dependencies signing; do pin 3.12 layers/$$layer/requirements; done
+
+.PHONY: clean
+clean: demo-down ## remove what was built (environments stay)
+	rm -rf build .aws-sam firmware/build

@@ -1,0 +1,1 @@
+"""Earshot's command line and its local cloud."""
