@@ -1,0 +1,111 @@
+"""Front ends by name: what turns a clip of one second into the features that a model reads.
+
+A front end is a value with an id, a hash of all its settings. Whatever carries features (shards, models,
+releases, boards) carries the id, and a different one is refused: two front ends that differ in anything
+give different bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kws import micro
+
+Features = npt.NDArray[np.int8]
+Clips = npt.NDArray[np.int16]
+
+# Clips computed together: enough to fill vector units, few enough to bound memory to some 40 MB.
+_CLIPS_AT_ONCE = 64
+
+
+class UnknownFrontEndError(ValueError):
+    """A front end that this code does not compute."""
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no spaces: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A front end.
+
+    Attributes:
+        name: its name, such as `micro`.
+        settings: all its settings as canonical JSON.
+        sample_rate: in Hz.
+        clip_samples: samples of a clip.
+        shape: (frames, channels) of a clip's features.
+        compute: int16 (n, clip_samples) to int8 (n, frames, channels).
+    """
+
+    name: str
+    settings: str
+    sample_rate: int
+    clip_samples: int
+    shape: tuple[int, int]
+    compute: Callable[[Clips], Features]
+
+    @property
+    def id(self) -> str:
+        """`<name>-<8 hex digits>`: the name and a hash of the settings."""
+        return f"{self.name}-{hashlib.sha256(self.settings.encode()).hexdigest()[:8]}"
+
+    def features(self, clips: Clips) -> Features:
+        """Features of clips.
+
+        Args:
+            clips: int16 (n, clip_samples).
+
+        Returns:
+            int8 (n, frames, channels).
+
+        Raises:
+            ValueError: another type or shape.
+        """
+        clips = np.asarray(clips)
+        if clips.dtype != np.int16 or clips.ndim != 2 or clips.shape[1] != self.clip_samples:
+            raise ValueError(
+                f"front end {self.name}: clips of {clips.dtype} {clips.shape}; give int16 of shape (n, "
+                f"{self.clip_samples}), one second at {self.sample_rate} Hz"
+            )
+        answer = np.empty((clips.shape[0], *self.shape), np.int8)
+        for start in range(0, clips.shape[0], _CLIPS_AT_ONCE):
+            part = slice(start, start + _CLIPS_AT_ONCE)
+            answer[part] = self.compute(clips[part])
+        return answer
+
+
+def _micro_features(clips: Clips) -> Features:
+    return micro.quantise(micro.MicroStream(clips.shape[0]).feed(clips))
+
+
+MICRO = FrontEnd(
+    name=micro.MICRO.name,
+    settings=canonical_json(asdict(micro.MICRO)),
+    sample_rate=micro.MICRO.sample_rate,
+    clip_samples=micro.MICRO.sample_rate,
+    shape=(micro.MICRO.frames, micro.MICRO.channels),
+    compute=_micro_features,
+)
+
+FRONT_ENDS = {front_end.name: front_end for front_end in (MICRO,)}
+
+
+def front_end(name_or_id: str) -> FrontEnd:
+    """The front end of a name or an id.
+
+    Raises:
+        UnknownFrontEndError: this code computes no such front end.
+    """
+    for known in FRONT_ENDS.values():
+        if name_or_id in (known.name, known.id):
+            return known
+    raise UnknownFrontEndError(
+        f"front end {name_or_id!r} is unknown here; known are {', '.join(f.id for f in FRONT_ENDS.values())}"
+    )
