@@ -1,0 +1,424 @@
+"""The `earshot` command: what people type, and what it prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import botocore.exceptions
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from earshot import clips as clip_files
+from earshot import datasets, device, doctor, evaluate, localcloud, releases, runs
+from earshot.errors import EarshotError
+from earshot.target import Target, choose, dumps
+from earshot.views import confusion_table, device_line, seconds, share
+
+# Tables for people are wide enough to be read where there is no terminal to ask for its width.
+screen = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+notes = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    name="earshot",
+    help="Audio dropped into S3 becomes words recognised on PSoC 6 boards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+local_app = typer.Typer(help="The local cloud: AWS on this machine.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets to start with.", no_args_is_help=True)
+clips_app = typer.Typer(help="Clips in the bucket.", no_args_is_help=True)
+runs_app = typer.Typer(help="Training runs: what became of the clips.", invoke_without_command=True)
+models_app = typer.Typer(help="Models, by version.", invoke_without_command=True)
+device_app = typer.Typer(help="A board on this machine.", no_args_is_help=True)
+for name, group in (
+    ("local", local_app),
+    ("data", data_app),
+    ("clips", clips_app),
+    ("runs", runs_app),
+    ("models", models_app),
+    ("device", device_app),
+):
+    app.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.callback()
+def which_cloud(
+    context: typer.Context,
+    stack: Annotated[str, typer.Option(help="CloudFormation stack.", envvar="EARSHOT_STACK")] = "earshot",
+    profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="The local cloud of this checkout.")] = False,
+    aws: Annotated[bool, typer.Option("--aws", help="An AWS account, even while the local cloud is up.")] = False,
+) -> None:
+    """Without --local, --aws, --profile or --region: the local cloud while one is up, else AWS."""
+    if local and (aws or profile):
+        raise EarshotError("--local and --aws (or --profile) contradict each other: give one of them")
+    where = "local" if local else "aws" if aws else "auto"
+    context.obj = lambda: choose(stack, profile, region, where)
+
+
+def _target(context: typer.Context) -> Target:
+    """The chosen cloud; told on stderr, so that nobody approves a model in the wrong account."""
+    target: Target = context.find_root().obj()
+    notes.print(f"[dim]{escape(str(target))}[/dim]")
+    return target
+
+
+# --- local ---------------------------------------------------------------------------------------------------------
+
+
+@local_app.command("up")
+def local_up(
+    port: Annotated[
+        int | None, typer.Option(help="Port; 4566 (or EARSHOT_PORT), else a free one.", min=1, max=65535)
+    ] = None,
+) -> None:
+    """Start the local cloud; nothing is deployed on it yet."""
+    running = localcloud.up(port)
+    screen.print(f"the local cloud answers on {running.url} (process {running.pid})")
+    screen.print("deploy on it:  [bold]earshot deploy[/bold]      the AWS command line on it:")
+    screen.print(
+        f"  AWS_ENDPOINT_URL={running.url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+        " AWS_DEFAULT_REGION=us-east-1 aws s3 ls"
+    )
+
+
+@local_app.command("down")
+def local_down() -> None:
+    """Stop the local cloud and everything it started. What was in it is gone."""
+    screen.print("stopped" if localcloud.down() else "nothing was running")
+
+
+@local_app.command("status")
+def local_status(as_json: AsJson = False) -> None:
+    """Say whether the local cloud is up. Exit status 3 when it is down."""
+    running = localcloud.status()
+    if as_json:
+        screen.print_json(dumps({"up": bool(running), "pid": running and running.pid, "url": running and running.url}))
+    else:
+        screen.print(f"up on {running.url} (process {running.pid})" if running else "down")
+    if not running:
+        raise typer.Exit(3)
+
+
+# --- deploy, demo --------------------------------------------------------------------------------------------------
+
+
+@app.command("deploy")
+def deploy_stack(
+    context: typer.Context,
+    config: Annotated[str | None, typer.Option(help="Environment in samconfig.toml.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help="Template parameter, NAME=VALUE.")] = None,
+) -> None:
+    """`sam build` and `sam deploy`, to AWS or to the local cloud."""
+    from earshot import deploy
+
+    target = _target(context)
+    overrides = {}
+    for given in parameter or []:
+        key, equals, value = given.partition("=")
+        if not equals or not key:
+            raise EarshotError(f"--parameter {given}: NAME=VALUE is needed, e.g. Keywords=up,down")
+        overrides[key] = value
+    deploy.build(target, screen.out)
+    deploy.deploy(target, config or ("local" if target.is_local else "default"), overrides, screen.out)
+
+
+@app.command()
+def demo(
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder of <label>/<name>.wav or .flac; else a synthesiser speaks.")
+    ] = None,
+    keywords: Annotated[str, typer.Option(help="Words to recognise, comma separated.")] = "yes,no",
+) -> None:
+    """The main job, live: clips dropped into S3, words recognised on a board."""
+    from earshot.demo.show import run
+
+    run(clips, [word.strip() for word in keywords.split(",") if word.strip()])
+
+
+# --- data, clips ---------------------------------------------------------------------------------------------------
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(metavar="mini|speech-commands|URL")],
+    into: Annotated[Path, typer.Option(help="Folder for the archive and what it holds.")] = Path("data"),
+    sha256: Annotated[str | None, typer.Option(help="Checksum the archive must have.")] = None,
+) -> None:
+    """Download a data set (going on where a download stopped), check it and unpack it."""
+    wanted = datasets.source(name, sha256)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes) as bar:
+        task = bar.add_task("downloading", total=None)
+        folder = datasets.fetch(wanted, into, lambda done, total: bar.update(task, completed=done, total=total))
+    screen.print(f"{folder}  ({wanted.licence})")
+
+
+@clips_app.command("put")
+def clips_put(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Holds <label>/<name>.wav or .flac.")],
+    label: Annotated[str | None, typer.Option(help="Label of all files, where DIR is one word's folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload clips, in parallel; what the bucket holds already is not sent again."""
+    target = _target(context)
+    drops = clip_files.find(directory, label)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=notes) as bar:
+        task = bar.add_task("uploading", total=len(drops))
+        sent = clip_files.put(target, drops, lambda count: bar.advance(task, count))
+    if as_json:
+        screen.print_json(dumps(vars(sent)))
+    else:
+        screen.print(f"{sent.uploaded} uploaded ({sent.bytes / 1e6:.1f} MB), {sent.unchanged} were there already")
+
+
+# --- runs, models --------------------------------------------------------------------------------------------------
+
+
+@runs_app.callback()
+def runs_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """List runs, newest first."""
+    if context.invoked_subcommand:
+        return
+    target = _target(context)
+    every = runs.list_runs(target)
+    if as_json:
+        screen.print_json(dumps(every))
+        return
+    counts = runs.counts(target)
+    table = Table(
+        "run", "state", "version", "new", "clips", "float", "int8", "preprocess", "train", "release", box=None
+    )
+    for run in every:
+        summary = runs.summary(run)
+        took, accuracy = summary["seconds"], summary["accuracy"]
+        table.add_row(
+            summary["id"],
+            summary["state"],
+            summary["version"] or "–",
+            str(summary["clips_new"]),
+            str(summary["clips_total"]),
+            *(share(accuracy[kind]) for kind in ("float", "int8")),
+            *(seconds(took[phase]) for phase in ("preprocess", "train", "release")),
+        )
+    screen.print(table if every else "no run yet: drop clips with `earshot clips put DIR`")
+    screen.print("clips: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+@runs_app.command("show")
+def runs_show(
+    context: typer.Context, run: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False
+) -> None:
+    """Show one run: its jobs, gates, accuracy and confusion matrix."""
+    found = runs.get_run(_target(context), run)
+    if as_json:
+        screen.print_json(dumps(found))
+        return
+    summary = runs.summary(found)
+    for key, value in summary.items():
+        if key != "confusion":
+            screen.print(f"{key:<14}{escape(str(value))}")
+    for gate in found.get("gates") or []:
+        mark = "[green]passed[/green]" if gate["passed"] else "[red]failed[/red]"
+        screen.print(f"gate          {gate['name']}: {mark} ({gate['value']} against {gate['limit']})")
+    if found.get("failure"):
+        screen.print(f"[red]failure       {escape(found['failure'])}[/red]")
+    if summary["confusion"]:
+        screen.print(confusion_table(summary["confusion"]))
+
+
+@models_app.callback()
+def models_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """List model versions, newest first."""
+    if context.invoked_subcommand:
+        return
+    every = releases.list_models(_target(context))
+    if as_json:
+        screen.print_json(dumps(every))
+        return
+    table = Table("version", "approval", "run", "accuracy int8", "bytes", "front end", box=None)
+    for model in every:
+        table.add_row(
+            model["version"],
+            model["approval"],
+            model["run"],
+            share(model["accuracy"]),
+            str(model["model_bytes"] or "–"),
+            model["frontend"] or "–",
+        )
+    screen.print(table if every else "no model yet")
+
+
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="As `earshot models` lists it, e.g. 1.0.3.")]
+
+
+@models_app.command("approve")
+def models_approve(context: typer.Context, version: Version) -> None:
+    """Approve a model that waits: endpoint and boards get it."""
+    releases.decide(_target(context), version, "Approved")
+    screen.print(f"{version} approved: the endpoint and the boards get it now")
+
+
+@models_app.command("reject")
+def models_reject(context: typer.Context, version: Version) -> None:
+    """Reject a model that waits: nobody gets it."""
+    releases.decide(_target(context), version, "Rejected")
+    screen.print(f"{version} rejected")
+
+
+@models_app.command("rollback")
+def models_rollback(context: typer.Context, version: Version) -> None:
+    """Release an earlier model again, as a new and higher version (boards never go down)."""
+    new = releases.rollback(_target(context), version)
+    screen.print(f"{version} goes out again as {new}: the endpoint and the boards get it now")
+
+
+# --- device --------------------------------------------------------------------------------------------------------
+
+
+@device_app.command("run")
+def device_run(
+    context: typer.Context,
+    board: Annotated[str | None, typer.Option(help="Kind of board; the stack's first.")] = None,
+    identity: Annotated[str, typer.Option("--id", help="The device's name.")] = "host-0001",
+    directory: Annotated[Path, typer.Option("--dir", help="Its flash and keys.")] = device.DIRECTORY,
+    every: Annotated[int, typer.Option(help="Seconds between polls.", min=1)] = 10,
+    once: Annotated[bool, typer.Option(help="Poll once and end; status 2 when an update was rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a board on this machine: it polls, downloads, verifies, tries and confirms models."""
+    running = device.provision(_target(context), board, identity, directory)
+    process = running.poll(every=None if once else every)
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            for event in device.events([line]):
+                screen.out(line.rstrip()) if as_json else screen.print(device_line(event))
+    finally:
+        process.terminate()
+    raise typer.Exit(max(0, process.wait()) if once else 0)
+
+
+@device_app.command("listen")
+def device_listen(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="16 kHz mono 16-bit WAV.")],
+    identity: Annotated[str, typer.Option("--id", help="The device's name.")] = "host-0001",
+    directory: Annotated[Path, typer.Option("--dir", help="Its flash and keys.")] = device.DIRECTORY,
+    stream: Annotated[bool, typer.Option(help="Files are recordings: find words in them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the board hear files."""
+    running = device.provision(_target(context), None, identity, directory)
+    for event in running.listen(files, stream=stream):
+        screen.print_json(dumps(event), indent=None) if as_json else screen.print(device_line(event))
+
+
+# --- evaluate, doctor ----------------------------------------------------------------------------------------------
+
+
+@app.command("evaluate")
+def evaluate_model(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.tflite")],
+    clips: Annotated[Path, typer.Argument(metavar="CLIPS_DIR", help="Holds <label>/<name>.wav or .flac.")],
+    engine: Annotated[
+        str, typer.Option(help="tflm (TensorFlow Lite Micro) or firmware (the board's C code).")
+    ] = "tflm",
+    labels: Annotated[str | None, typer.Option(help="Labels in order, for a model that carries none.")] = None,
+    per_clip: Annotated[bool, typer.Option("--per-clip", help="List every answer with its scores.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Evaluate only so many clips.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accuracy, recall and confusion of an int8 model on a folder of clips."""
+    if engine not in evaluate.ENGINES:
+        raise EarshotError(f"--engine {engine}: choose {' or '.join(evaluate.ENGINES)}")
+    arguments = ["--json"] * as_json + ["--per-clip"] * per_clip
+    arguments += ["--labels", labels] if labels else []
+    arguments += ["--limit", str(limit)] if limit else []
+    raise typer.Exit(evaluate.evaluate(model, clips, arguments, engine))
+
+
+@app.command("doctor")
+def doctor_look(as_json: AsJson = False) -> None:
+    """Say what is missing on this machine, and what to do. Status 1 when the main job cannot run."""
+    findings = list(doctor.look())
+    if as_json:
+        screen.print_json(dumps([vars(f) for f in findings]))
+    else:
+        for finding in findings:
+            mark = (
+                "[green]ok     [/green]"
+                if finding.found
+                else "[red]missing[/red]"
+                if finding.needed
+                else "[yellow]absent [/yellow]"
+            )
+            screen.print(f"{mark} {finding.name:<44} {escape(finding.found or finding.remedy)}")
+    if any(finding.is_fatal for finding in findings):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what users can mend into one line and a status: 1 for faults, 2 for wrong usage."""
+    try:
+        yield
+    except EarshotError as error:
+        notes.print(f"[red]earshot:[/red] {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "earshot"
+        notes.print(
+            f"[red]{escape(where)}:[/red] {escape(error.format_message())} (see {where} --help)", soft_wrap=True
+        )
+        sys.exit(2)
+    except click.ClickException as error:
+        notes.print(f"[red]earshot:[/red] {escape(error.format_message())}", soft_wrap=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        notes.print("interrupted")
+        sys.exit(130)
+    except (botocore.exceptions.NoCredentialsError, botocore.exceptions.NoRegionError) as error:
+        notes.print(f"[red]earshot:[/red] {error}: `aws configure`, --profile/--region, or `earshot local up`")
+        sys.exit(1)
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+        notes.print(f"[red]earshot:[/red] AWS says: {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def main() -> None:
+    """Entry point of the `earshot` program."""
+    with _one_line_errors():
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)

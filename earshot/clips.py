@@ -91,7 +91,9 @@ def put(target: Target, drops: Iterable[Drop], progress: Callable[[int], None] =
         try:
             uploaded, size = result.result()
         except OSError as error:
-            raise EarshotError(f"{drop.path}: cannot be read ({error.strerror}); mend it and run the same again") from error
+            raise EarshotError(
+                f"{drop.path}: cannot be read ({error.strerror}); mend it and run the same again"
+            ) from error
         except botocore.exceptions.ClientError as error:
             raise EarshotError(f"{drop.path}: s3://{bucket}/{drop.key} is refused: {error}") from error
         except botocore.exceptions.BotoCoreError as error:

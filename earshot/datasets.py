@@ -15,7 +15,6 @@ import httpx
 
 from earshot.errors import EarshotError
 
-CHUNK = 1 << 20
 TRIES = 5
 
 
@@ -138,7 +137,9 @@ def _go_on(client: httpx.Client, url: str, part: Path, tag: Path, progress: Call
             part.unlink()
             raise httpx.ReadError(f"the server no longer has the file that {part} was begun from")
         if answer.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-            raise EarshotError(f"{url}: the server answers {answer.status_code} {answer.reason_phrase}; check the address")
+            raise EarshotError(
+                f"{url}: the server answers {answer.status_code} {answer.reason_phrase}; check the address"
+            )
         goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
         if not goes_on:
             have = 0
@@ -149,7 +150,7 @@ def _go_on(client: httpx.Client, url: str, part: Path, tag: Path, progress: Call
         length = answer.headers.get("Content-Length")
         total_bytes = have + int(length) if length else None
         with part.open("ab" if goes_on else "wb") as file:
-            for chunk in answer.iter_raw(CHUNK):
+            for chunk in answer.iter_raw():
                 file.write(chunk)
                 have += len(chunk)
                 progress(have, total_bytes)

@@ -71,7 +71,9 @@ class Device:
             yield from events(heard.stdout.splitlines())
             if heard.returncode:
                 last = [e for e in events(heard.stdout.splitlines()) if e["event"] == "error"]
-                raise EarshotError(f"the board stopped listening: {last[-1]['reason'] if last else heard.stderr.strip()}")
+                raise EarshotError(
+                    f"the board stopped listening: {last[-1]['reason'] if last else heard.stderr.strip()}"
+                )
 
 
 def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

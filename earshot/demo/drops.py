@@ -30,7 +30,22 @@ HEARD_AT_MOST = 400
 # The synthesiser's share: voices a drop, takes of each keyword, other words each voice says
 SYNTHETIC_VOICES = {FIRST: 240, SECOND: 120, HELD: 60}
 KEYWORD_TAKES = 2
-OTHER_WORDS = ("up", "down", "left", "right", "stop", "go", "on", "off", "bed", "cat", "happy", "house", "seven", "nine")
+OTHER_WORDS = (
+    "up",
+    "down",
+    "left",
+    "right",
+    "stop",
+    "go",
+    "on",
+    "off",
+    "bed",
+    "cat",
+    "happy",
+    "house",
+    "seven",
+    "nine",
+)
 OTHERS_A_VOICE = 5
 
 

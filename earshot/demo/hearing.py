@@ -1,0 +1,99 @@
+"""Clips that no training saw, heard by the board and by the endpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from earshot import evaluate
+from earshot.device import Device
+from earshot.errors import EarshotError
+from earshot.target import Target
+
+CONTENT_TYPES = {".wav": "audio/wav", ".flac": "audio/flac"}
+ENDPOINT_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One clip and what was heard in it.
+
+    Attributes:
+        path: The clip.
+        said: Its label, as the model has it.
+        board: What the board heard.
+        endpoint: What the endpoint heard; None where there is no endpoint.
+    """
+
+    path: Path
+    said: str
+    board: str
+    endpoint: str | None
+
+
+def said(label: str, keywords: list[str]) -> str:
+    """The answer that is right for a clip of this label."""
+    return {"_silence_": "silence"}.get(label, label if label in keywords else "unknown")
+
+
+def hear(
+    target: Target, device: Device, clips: list[tuple[Path, str]], keywords: list[str], directory: Path
+) -> list[Heard]:
+    """Let the board and the endpoint hear the same clips.
+
+    Args:
+        target: The cloud.
+        device: The board.
+        clips: (file, label).
+        keywords: The model's words.
+        directory: Where clips are laid as a microphone gives them: 16 kHz, mono, 16 bit, one second.
+
+    Raises:
+        EarshotError: A clip cannot be decoded, or the endpoint answers no label.
+    """
+    board = dict(zip((path for path, _ in clips), _board(device, [path for path, _ in clips], directory), strict=True))
+    endpoint = _endpoint(target, [path for path, _ in clips])
+    return [Heard(path, said(label, keywords), board[path], endpoint.get(path)) for path, label in clips]
+
+
+def _board(device: Device, paths: list[Path], directory: Path) -> list[str]:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    made = subprocess.run(
+        evaluate.command("kws.microphone", str(directory)),
+        input="".join(f"{path.resolve()}\n" for path in paths),
+        env=evaluate.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise EarshotError(f"clips cannot be played to the board: {made.stderr.strip()}")
+    heard = [
+        event["label"] for event in device.listen(map(Path, made.stdout.split("\n")[:-1])) if event["event"] == "heard"
+    ]
+    if len(heard) != len(paths):
+        raise EarshotError(f"the board heard {len(heard)} of {len(paths)} clips")
+    return heard
+
+
+def _endpoint(target: Target, paths: list[Path]) -> dict[Path, str]:
+    if target.outputs["EndpointName"] in ("", "none"):
+        return {}
+    runtime = target.client("sagemaker-runtime")
+
+    def invoke(path: Path) -> str:
+        answer = runtime.invoke_endpoint(
+            EndpointName=target.outputs["EndpointName"],
+            ContentType=CONTENT_TYPES[path.suffix.lower()],
+            Body=path.read_bytes(),
+        )
+        label: str = json.load(answer["Body"])["label"]
+        return label
+
+    with ThreadPoolExecutor(ENDPOINT_WORKERS) as pool:
+        return dict(zip(paths, pool.map(invoke, paths), strict=True))

@@ -1,0 +1,36 @@
+"""How things look on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+
+def share(value: float | None) -> str:
+    """A share of one as a percentage."""
+    return "–" if value is None else f"{float(value):.1%}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration, whole seconds."""
+    return "–" if value is None else f"{float(value):.0f} s"
+
+
+def device_line(event: dict[str, Any]) -> str:
+    """A board's event in words, with rich's markup."""
+    kind = event["event"]
+    colour = {"confirmed": "green", "rejected": "red", "error": "red", "current": "dim", "checking": "dim"}.get(
+        kind, "cyan"
+    )
+    rest = "  ".join(f"{key} {value}" for key, value in event.items() if key != "event")
+    return f"[{colour}]board {kind:<12}[/{colour}] {escape(rest)}"
+
+
+def confusion_table(confusion: dict[str, Any]) -> Table:
+    """Rows are what was said, columns what was heard."""
+    table = Table("said \\ heard", *confusion["labels"], box=None)
+    for label, row in zip(confusion["labels"], confusion["matrix"], strict=True):
+        table.add_row(label, *(str(int(count)) for count in row))
+    return table
