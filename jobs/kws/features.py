@@ -18,8 +18,8 @@ from kws import micro
 Features = npt.NDArray[np.int8]
 Clips = npt.NDArray[np.int16]
 
-# Clips computed together: enough to fill vector units, few enough to bound memory to some 40 MB.
-_CLIPS_AT_ONCE = 64
+# Clips computed together: enough to fill vector units, few enough to bound memory to some 20 MB.
+_CLIPS_AT_ONCE = 32
 
 
 class UnknownFrontEndError(ValueError):

@@ -118,7 +118,8 @@ class MicroSettings:
         step = np.float32(np.float32(np.pi) * np.float32(2)) / np.float32(self.window_samples)
         angle = step * (np.arange(self.window_samples, dtype=np.float32) + np.float32(0.5))
         hann = np.float32(0.5) - np.float32(0.5) * np.cos(angle.astype(np.float64)).astype(np.float32)
-        return np.floor(hann * np.float32(1 << WINDOW_BITS) + np.float32(0.5)).astype(np.int16)
+        window: Int16 = np.floor(hann * np.float32(1 << WINDOW_BITS) + np.float32(0.5)).astype(np.int16)
+        return window
 
     @cached_property
     def filter_bank(self) -> FilterBank:
@@ -148,18 +149,6 @@ class MicroSettings:
             falling=np.floor(falling * one + single(0.5)).astype(np.int16),
             rising=np.floor((single(1) - falling) * one + single(0.5)).astype(np.int16),
         )
-
-    @cached_property
-    def filter_matrix(self) -> npt.NDArray[np.float64]:
-        """The filter bank as (channels, bins from first to end); float64 holds its sums exactly."""
-        bank = self.filter_bank
-        band = np.repeat(np.arange(self.channels + 1), np.diff(bank.edges))
-        column = np.arange(bank.end - bank.first)
-        # One row more on each side catches what falls outside the channels.
-        matrix = np.zeros((self.channels + 2, column.size))
-        matrix[band, column] = bank.falling
-        matrix[band + 1, column] = bank.rising
-        return matrix[1:-1]
 
     @cached_property
     def noise_smoothing(self) -> npt.NDArray[np.uint64]:
@@ -224,7 +213,8 @@ def channel_levels(windows: Int16, settings: MicroSettings = MICRO) -> UInt32:
     Returns:
         uint32 (frames, channels).
     """
-    bank, matrix = settings.filter_bank, settings.filter_matrix
+    bank = settings.filter_bank
+    bands = bank.edges[:-1] - bank.first
     levels = np.empty((windows.shape[0], settings.channels), np.uint32)
     for start in range(0, windows.shape[0], _FRAMES_AT_ONCE):
         part = windows[start : start + _FRAMES_AT_ONCE].T
@@ -235,13 +225,16 @@ def channel_levels(windows: Int16, settings: MicroSettings = MICRO) -> UInt32:
         signal = np.zeros((fixed_fft.REAL_POINTS, part.shape[1]), np.int16)
         signal[: settings.window_samples] = tapered.astype(np.int32) << shift.astype(np.int32)
         energy = fixed_fft.power_spectrum(signal)[bank.first : bank.end]
-        # Sums stay below 2**12 · 2**31 · 64 = 2**49: exact in float64, whatever the order.
-        total = matrix @ energy
-        root = np.floor(np.sqrt(total))
+        wide = energy.astype(np.int64)
+        falling = np.add.reduceat(wide * bank.falling[:, None], bands, axis=0)
+        rising = np.add.reduceat(wide * bank.rising[:, None], bands, axis=0)
+        total = falling[1:] + rising[:-1]
+        # Below 2**12 · 2**31 · 64 = 2**49, where the root of a float64 still tells neighbours apart.
+        root = np.sqrt(total).astype(np.int64)
         rounds_up = total - root * root > root
         # The C library computes roots of what fits 32 bits in 16, where the last one cannot round up.
-        rounds_up &= (root != 0xFFFF) | (total >= 2.0**32)
-        levels[start : start + _FRAMES_AT_ONCE] = ((root + rounds_up).astype(np.int64) >> shift).T
+        rounds_up &= (root != 0xFFFF) | (total >= 1 << 32)
+        levels[start : start + _FRAMES_AT_ONCE] = ((root + rounds_up) >> shift).T
     return levels
 
 

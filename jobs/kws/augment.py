@@ -1,0 +1,51 @@
+"""Augmented copies of training clips: moved in time, louder or quieter, half of them in noise.
+
+A copy depends on the seed, the clip's content and the copy's number alone, so neither the order of clips
+nor their division over machines changes it.
+"""
+
+import numpy as np
+
+from kws import audio, noise
+
+SHIFT_SAMPLES = audio.SAMPLE_RATE // 10
+GAIN_DB = (-10.0, 6.0)
+NOISE_SHARE = 0.5
+SNR_DB = (5.0, 20.0)
+# Below this power (about -78 dBFS) a clip holds no speech whose level noise could be set against.
+_LEAST_POWER = 4.0
+
+
+def copy_of(
+    clip: audio.Samples, sha256: str, number: int, seed: int, recordings: list[noise.Recording]
+) -> audio.Samples:
+    """An augmented copy of a clip.
+
+    Args:
+        clip: int16 (16000,).
+        sha256: of the clip's file.
+        number: of the copy, from 1.
+        seed: the run's seed.
+        recordings: noise recordings, in an order that does not depend on the machine.
+
+    Returns:
+        int16 (16000,).
+    """
+    random = noise.generator("copy", seed, sha256, number)
+    signal = _shifted(clip, int(random.integers(-SHIFT_SAMPLES, SHIFT_SAMPLES + 1))).astype(np.float64)
+    if random.random() < NOISE_SHARE:
+        power = max(float(np.mean(signal**2)), _LEAST_POWER)
+        ratio = 10 ** (random.uniform(*SNR_DB) / 20)
+        signal += noise.training_window(recordings, random) * (np.sqrt(power) / ratio)
+    signal *= 10 ** (random.uniform(*GAIN_DB) / 20)
+    return np.clip(np.rint(signal), -32768, 32767).astype(np.int16)
+
+
+def _shifted(clip: audio.Samples, by: int) -> audio.Samples:
+    """The clip later (positive) or earlier, zeros where nothing is known."""
+    moved = np.zeros_like(clip)
+    if by >= 0:
+        moved[by:] = clip[: len(clip) - by]
+    else:
+        moved[:by] = clip[-by:]
+    return moved
