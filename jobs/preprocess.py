@@ -177,13 +177,21 @@ def load_noise(folder: Path) -> list[noise.Recording]:
     return [recordings[digest] for digest in sorted(recordings)]
 
 
+# The worker of a pool's process: handed over once, since it holds all noise recordings.
+_worker: list[Worker] = []
+
+
+def _work(task: Task) -> Done:
+    return _worker[0](task)
+
+
 def _results(worker: Worker, tasks: list[Task], processes: int) -> Iterator[Done]:
     """Results in the order of the tasks."""
     if processes == 1 or len(tasks) < 2:
         yield from map(worker, tasks)
         return
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap(worker, tasks)
+    with multiprocessing.get_context("fork").Pool(processes, _worker.append, (worker,)) as pool:
+        yield from pool.imap(_work, tasks)
 
 
 class _Progress:

@@ -86,9 +86,8 @@ def generated(random: np.random.Generator) -> Signal:
     spectrum = np.fft.rfft(random.standard_normal(audio.CLIP_SAMPLES))
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-random.uniform(0.0, 2.0) / 2)
     spectrum[0] = 0
-    signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
-    scaled: Signal = signal / np.sqrt(np.mean(signal**2))
-    return scaled
+    signal: Signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
+    return signal / float(np.sqrt(np.mean(signal**2)))
 
 
 def training_window(recordings: list[Recording], random: np.random.Generator) -> Signal:
