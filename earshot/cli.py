@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import botocore.exceptions
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -58,6 +58,13 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
+# typer brings a copy of click; its public BadParameter is one of click's usage errors.
+_UsageError: type[Any]
+_ClickException: type[Any]
+_UsageError, _ClickException = typer.BadParameter.__mro__[1:3]
+
+KEYWORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -72,7 +79,7 @@ def which_cloud(
 ) -> None:
     """Without --local, --aws, --profile or --region: the local cloud while one is up, else AWS."""
     if local and (aws or profile):
-        raise EarshotError("--local and --aws (or --profile) contradict each other: give one of them")
+        raise typer.BadParameter("--local and --aws (or --profile) contradict each other: give one of them")
     where = "local" if local else "aws" if aws else "auto"
     context.obj = lambda: choose(stack, profile, region, where)
 
@@ -138,7 +145,7 @@ def deploy_stack(
     for given in parameter or []:
         key, equals, value = given.partition("=")
         if not equals or not key:
-            raise EarshotError(f"--parameter {given}: NAME=VALUE is needed, e.g. Keywords=up,down")
+            raise typer.BadParameter(f"--parameter {given}: NAME=VALUE is needed, e.g. Keywords=up,down")
         overrides[key] = value
     deploy.build(target, screen.out)
     deploy.deploy(target, config or ("local" if target.is_local else "default"), overrides, screen.out)
@@ -154,7 +161,10 @@ def demo(
     """The main job, live: clips dropped into S3, words recognised on a board."""
     from earshot.demo.show import run
 
-    run(clips, [word.strip() for word in keywords.split(",") if word.strip()])
+    words = [word.strip() for word in keywords.split(",")]
+    if not all(KEYWORD.fullmatch(word) for word in words):
+        raise typer.BadParameter(f"--keywords {keywords}: lower-case words, comma separated, e.g. yes,no")
+    run(clips, words)
 
 
 # --- data, clips ---------------------------------------------------------------------------------------------------
@@ -247,11 +257,11 @@ def runs_show(
     for key, value in summary.items():
         if key != "confusion":
             screen.print(f"{key:<14}{escape(str(value))}")
-    for gate in found.get("gates") or []:
-        mark = "[green]passed[/green]" if gate["passed"] else "[red]failed[/red]"
-        screen.print(f"gate          {gate['name']}: {mark} ({gate['value']} against {gate['limit']})")
-    if found.get("failure"):
-        screen.print(f"[red]failure       {escape(found['failure'])}[/red]")
+    for verdict in found["verdicts"]:
+        mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
+        screen.print(f"gate          {verdict['gate']}: {mark} ({verdict['value']} against {verdict['limit']})")
+    if found["reason"]:
+        screen.print(f"[red]reason        {escape(found['reason'])}[/red]")
     if summary["confusion"]:
         screen.print(confusion_table(summary["confusion"]))
 
@@ -360,7 +370,7 @@ def evaluate_model(
 ) -> None:
     """Accuracy, recall and confusion of an int8 model on a folder of clips."""
     if engine not in evaluate.ENGINES:
-        raise EarshotError(f"--engine {engine}: choose {' or '.join(evaluate.ENGINES)}")
+        raise typer.BadParameter(f"--engine {engine}: choose {' or '.join(evaluate.ENGINES)}")
     arguments = ["--json"] * as_json + ["--per-clip"] * per_clip
     arguments += ["--labels", labels] if labels else []
     arguments += ["--limit", str(limit)] if limit else []
@@ -395,20 +405,28 @@ def _one_line_errors() -> Iterator[None]:
     except EarshotError as error:
         notes.print(f"[red]earshot:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
-    except click.UsageError as error:
+    except _UsageError as error:
+        if (
+            len(sys.argv) < 2 or "\n" in error.format_message()
+        ):  # a group without a command: its help says what there is
+            notes.print(escape(error.format_message()))
+            sys.exit(2)
         where = error.ctx.command_path if error.ctx else "earshot"
         notes.print(
             f"[red]{escape(where)}:[/red] {escape(error.format_message())} (see {where} --help)", soft_wrap=True
         )
         sys.exit(2)
-    except click.ClickException as error:
+    except _ClickException as error:
         notes.print(f"[red]earshot:[/red] {escape(error.format_message())}", soft_wrap=True)
         sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         notes.print("interrupted")
         sys.exit(130)
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.NoRegionError) as error:
-        notes.print(f"[red]earshot:[/red] {error}: `aws configure`, --profile/--region, or `earshot local up`")
+        notes.print(
+            f"[red]earshot:[/red] {str(error).rstrip('.')}: `aws configure`, --profile/--region, or `earshot local up`",
+            soft_wrap=True,
+        )
         sys.exit(1)
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         notes.print(f"[red]earshot:[/red] AWS says: {escape(str(error))}", soft_wrap=True)

@@ -84,7 +84,7 @@ def put(target: Target, drops: Iterable[Drop], progress: Callable[[int], None] =
             for key in (drop.key, f"quarantine/{drop.key}")  # a quarantined clip is not sent again
         ):
             return False, len(content)
-        storage.put_object(Bucket=bucket, Key=drop.key, Body=content, ChecksumSHA256=digest)
+        storage.put_object(Bucket=bucket, Key=drop.key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest)
         return True, len(content)
 
     for drop, result in _in_parallel(send, drops):
@@ -108,12 +108,15 @@ def put(target: Target, drops: Iterable[Drop], progress: Callable[[int], None] =
 def _sizes(storage: Any, bucket: str) -> dict[str, int]:
     """Key → bytes of every clip the bucket holds, quarantined ones included: one request for a thousand."""
     pages = storage.get_paginator("list_objects_v2")
-    return {
-        held["Key"]: held["Size"]
-        for prefix in ("clips/", "quarantine/clips/")
-        for page in pages.paginate(Bucket=bucket, Prefix=prefix)
-        for held in page.get("Contents", [])
-    }
+    try:
+        return {
+            held["Key"]: held["Size"]
+            for prefix in ("clips/", "quarantine/clips/")
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix)
+            for held in page.get("Contents", [])
+        }
+    except botocore.exceptions.ClientError as error:
+        raise EarshotError(f"s3://{bucket} cannot be listed: {error}") from error
 
 
 def _digest(storage: Any, bucket: str, key: str) -> str | None:

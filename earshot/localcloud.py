@@ -47,7 +47,7 @@ def _record(directory: Path) -> Path:
 
 def _health(port: int, timeout: float = 5.0) -> dict | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_earshot/health", timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_earshot/health", timeout=timeout) as answer:
             body: dict = json.load(answer)
             return body
     except (OSError, ValueError, urllib.error.URLError):

@@ -47,7 +47,9 @@ class Target:
     def _session(self) -> boto3.Session:
         if self.is_local:
             return boto3.Session(
-                aws_access_key_id="local", aws_secret_access_key="local", region_name=self.region or LOCAL_REGION
+                aws_access_key_id="local",
+                aws_secret_access_key="local",  # noqa: S106 - the local cloud takes any
+                region_name=self.region or LOCAL_REGION,
             )
         try:
             return boto3.Session(profile_name=self.profile, region_name=self.region)

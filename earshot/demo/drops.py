@@ -99,7 +99,7 @@ def from_folder(directory: Path) -> Drops:
     drops.held = _sample(held)
     if not drops.second or not drops.held:
         raise EarshotError(
-            f"{directory}: too few speakers to keep some away from training; the demonstration needs some dozens of clips"
+            f"{directory}: too few speakers to keep some away from training; some dozens of clips are needed"
         )
     return drops
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections import Counter
@@ -41,8 +40,6 @@ def run(clips: Path | None, keywords: list[str]) -> None:
     Raises:
         EarshotError: What went wrong and where to look.
     """
-    if not keywords or not all(re.fullmatch(r"[a-z][a-z0-9_]{0,31}", word) for word in keywords):
-        raise EarshotError(f"--keywords {','.join(keywords)}: lower-case words, comma separated, e.g. yes,no")
     began = time.monotonic()
     columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(highlight=False), transient=True) as progress:
@@ -63,7 +60,8 @@ def run(clips: Path | None, keywords: list[str]) -> None:
     summaries.write(summary, DIRECTORY / "summary.json")
     screen.print(
         f"\nall of it in {time.monotonic() - began:.0f} s; in {DIRECTORY.relative_to(project.ROOT)}/: summary.json and"
-        f" model.tflite ({newest}). The local cloud is still up: `.venv/main/bin/earshot runs`, `make demo-down` ends it."
+        f" model.tflite ({newest}).\nThe local cloud is still up: look with `.venv/main/bin/earshot runs`,"
+        " end it with `make demo-down`."
     )
 
 

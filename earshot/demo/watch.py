@@ -68,14 +68,13 @@ class Watch:
             self.look(dropped)
             newest = self.runs[0] if self.runs else None
             if newest and newest["state"] in BROKEN:
-                reason = newest.get("failure") or _failed_gates(newest)
-                raise EarshotError(f"run {newest['id']} ended {newest['state']}: {reason}")
+                raise EarshotError(f"run {newest['id']} ended {newest['state']}: {newest['reason']}")
             placed = sum(self.counts[kind] for kind in ("ingested", "duplicate", "quarantined"))
             if (
                 newest
                 and newest["state"] == "released"
                 and placed == dropped
-                and not self.counts["waiting"]
+                and "first_arrival" not in runs.pipeline(self._target)
                 and self._board.version == newest["version"]
             ):
                 for bar in self._bars.values():
@@ -115,7 +114,7 @@ class Watch:
             self._states[run["id"]] = run["state"]
             self.say(_state_line(run))
         if run["state"] in ("preprocessing", "training"):
-            for job, group in runs.job_logs(run):
+            for job, group in runs.job_logs(self._target, run):
                 self._read_log(run, job, group)
 
     def _read_log(self, run: dict[str, Any], job: str, group: str) -> None:
@@ -171,11 +170,3 @@ def _state_line(run: dict[str, Any]) -> str:
     if summary["accuracy"]["int8"] is not None:
         detail += f", accuracy {summary['accuracy']['int8']:.1%} (int8) on speakers it never trained on"
     return f"[bold]run {run['id']}[/bold] {run['state']:<16}{detail.strip()}"
-
-
-def _failed_gates(run: dict[str, Any]) -> str:
-    return "; ".join(
-        f"gate {gate['name']} failed with {gate['value']} against {gate['limit']}"
-        for gate in run.get("gates") or []
-        if not gate["passed"]
-    )

@@ -181,18 +181,20 @@ def test_a_wrong_checksum_is_refused_and_removed(server, tmp_path):
     assert not (tmp_path / "words").exists()
 
 
-@pytest.mark.parametrize("name", ["../evil.wav", "/evil.wav", "yes/../../evil.wav"])
-@pytest.mark.parametrize(("archive", "pack"), [("words.zip", zip_of), ("words.tar.gz", tar_gz)])
-def test_a_member_that_would_leave_the_folder_is_refused(server, tmp_path, name, archive, pack):
-    server.content = pack({name: b"evil"})
-    inside = tmp_path / "data"
-    try:
-        datasets.fetch(datasets.Source(server.url(archive), None, ""), inside)
-    except EarshotError as error:
-        assert archive in str(error)
-    # tarfile's own filter makes an absolute name a relative one; nothing may appear outside
-    outside = [p for p in tmp_path.rglob("evil.wav") if inside / "words" not in p.parents]
-    assert outside == []
+@pytest.mark.parametrize("name", ["../evil.wav", "/evil.wav", "yes/../../evil.wav", "yes\\..\\evil.wav"])
+def test_a_zip_member_that_would_leave_the_folder_is_refused(server, tmp_path, name):
+    server.content = zip_of({name: b"evil"})
+    with pytest.raises(EarshotError, match=r"words\.zip: member .* would leave the folder"):
+        datasets.fetch(datasets.Source(server.url("words.zip"), None, ""), tmp_path)
+    assert not list(tmp_path.rglob("evil.wav"))
+
+
+@pytest.mark.parametrize("name", ["../evil.wav", "yes/../../evil.wav"])
+def test_a_tar_member_that_would_leave_the_folder_is_refused(server, tmp_path, name):
+    server.content = tar_gz({name: b"evil"})
+    with pytest.raises(EarshotError, match=r"words\.tar\.gz: cannot be unpacked"):
+        datasets.fetch(datasets.Source(server.url("words.tar.gz"), None, ""), tmp_path)
+    assert not list(tmp_path.rglob("evil.wav"))
 
 
 def test_a_link_out_of_the_folder_is_refused(server, tmp_path):
