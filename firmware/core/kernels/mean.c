@@ -1,0 +1,113 @@
+/* MEAN over any dimensions, int8. The division by the number of values is part
+ * of the output's multiplier, as the reference does it. */
+#include "../operators.h"
+
+enum { KEEP_DIMENSIONS = 0 };
+
+/* Bit d for every dimension d that is averaged away. */
+static es_status read_axes(const es_model *m, es_node *n)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *axes = &m->tensors[n->inputs[1]];
+    uint32_t i;
+
+    if (in->type != ES_TYPE_INT8 || in->scales.count != 1 || axes->type != ES_TYPE_INT32 || axes->constant == NULL) {
+        return ES_ERR_OPERATOR_INPUTS;
+    }
+    for (i = 0; i < axes->elements; i++) {
+        int32_t axis = es_load_i32(axes->constant + 4 * (size_t)i);
+
+        if (axis < -in->rank || axis >= in->rank) {
+            return ES_ERR_OPERATOR_SHAPE;
+        }
+        axis = axis < 0 ? axis + in->rank : axis;
+        n->u.mean.reduced |= (uint8_t)(1u << axis);
+    }
+    return ES_OK;
+}
+
+static bool is_reduced(const es_node *n, int d)
+{
+    return (n->u.mean.reduced >> d & 1) != 0;
+}
+
+es_status es_mean_check(es_model *m, es_node *n)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *out = &m->tensors[n->output];
+    const bool keep = es_fb_i8(&m->file, n->options, KEEP_DIMENSIONS, 0) != 0;
+    const es_status status = read_axes(m, n);
+    uint32_t count = 1;
+    int at = 0;
+    int log2 = 0;
+    int d;
+
+    if (status != ES_OK) {
+        return status;
+    }
+    for (d = 0; d < in->rank; d++) {
+        count *= is_reduced(n, d) ? (uint32_t)in->shape[d] : 1;
+        if (is_reduced(n, d) && !keep) {
+            continue;
+        }
+        if (at == ES_MODEL_RANK || out->shape[at] != (is_reduced(n, d) ? 1 : in->shape[d])) {
+            return ES_ERR_OPERATOR_SHAPE;
+        }
+        at++;
+    }
+    if (out->rank != at || count > 1u << 22) {
+        return ES_ERR_OPERATOR_SHAPE; /* sums of more would leave 32 bits */
+    }
+    if (!es_requantiser_from((double)in->scale / (double)out->scale, &n->scaling)) {
+        return ES_ERR_MODEL_QUANTISATION;
+    }
+    while (count >> (log2 + 1) != 0) {
+        log2++;
+    }
+    log2 = log2 < 31 + n->scaling.shift ? log2 : 31 + n->scaling.shift;
+    n->scaling.multiplier = (int32_t)(((int64_t)n->scaling.multiplier << log2) / (int64_t)count);
+    n->scaling.shift = (int8_t)(n->scaling.shift - log2);
+    n->u.mean.count = count;
+    return ES_OK;
+}
+
+/* Position in the input of value number `index` of the dimensions that are
+ * (or are not) averaged away. */
+static uint32_t position(const es_tensor *in, const es_node *n, uint32_t index, bool reduced)
+{
+    uint32_t stride = 1;
+    uint32_t at = 0;
+    int d;
+
+    for (d = in->rank - 1; d >= 0; d--) {
+        const uint32_t size = (uint32_t)in->shape[d];
+
+        if (is_reduced(n, d) == reduced) {
+            at += index % size * stride;
+            index /= size;
+        }
+        stride *= size;
+    }
+    return at;
+}
+
+void es_mean_run(const es_model *m, const es_node *n)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *out = &m->tensors[n->output];
+    const int8_t *x = es_model_values(m, n->inputs[0]);
+    int8_t *y = es_model_values(m, n->output);
+    uint32_t i;
+
+    for (i = 0; i < out->elements; i++) {
+        const int8_t *from = x + position(in, n, i, false);
+        int32_t sum = 0;
+        uint32_t k;
+
+        for (k = 0; k < n->u.mean.count; k++) {
+            sum += from[position(in, n, k, true)] - in->zero_point;
+        }
+        y[i] = es_clamp_i8(
+            es_add_wrap(es_requantise(sum, n->scaling.multiplier, n->scaling.shift), out->zero_point), -128, 127);
+    }
+}

@@ -1,0 +1,128 @@
+/* An int8 .tflite model, read in place from flash, and its preparation.
+ *
+ * es_model_open checks the whole file and plans the memory; from then on the
+ * arena's size is known and nothing about the file can fail any more.
+ * es_model_load fills the arena's constants; es_model_run computes. The file's
+ * bytes and the arena must stay where they are. No heap, no globals: as many
+ * models may be open as there is memory for. */
+#ifndef ES_MODEL_H
+#define ES_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "errors.h"
+#include "flatbuffer.h"
+#include "quantise.h"
+
+#ifndef ES_MODEL_TENSORS
+#define ES_MODEL_TENSORS 320
+#endif
+#ifndef ES_MODEL_NODES
+#define ES_MODEL_NODES 112
+#endif
+#define ES_MODEL_RANK 4
+#define ES_NODE_INPUTS 3
+#define ES_ARENA_ALIGNMENT 4
+
+/* Tensor element types, by TensorFlow Lite's numbers. */
+enum { ES_TYPE_INT32 = 2, ES_TYPE_INT8 = 9 };
+
+typedef struct {
+    const uint8_t *constant; /* in the file, or NULL; not necessarily aligned */
+    uint32_t offset;         /* in the arena, where not constant */
+    uint32_t elements;
+    int32_t shape[ES_MODEL_RANK]; /* of `rank` dimensions, the rest 1 */
+    es_fb_vector scales;
+    int32_t zero_point;
+    int32_t quantised_dimension;
+    float scale; /* the first one */
+    int16_t writer; /* node that writes it; -1 none */
+    int16_t alias;  /* tensor whose memory it shares; -1 none */
+    int16_t first_use;
+    int16_t last_use;
+    uint8_t rank;
+    uint8_t type;
+} es_tensor;
+
+/* Where a window operator reads: sizes in elements, padding at top and left. */
+typedef struct {
+    int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
+    int32_t filter_h, filter_w;
+    int32_t pad_top, pad_left;
+    int32_t depth_multiplier;
+} es_window;
+
+struct es_operator;
+
+typedef struct {
+    const struct es_operator *operator_;
+    es_fb_table options;
+    int16_t inputs[ES_NODE_INPUTS]; /* tensor numbers; -1 absent */
+    int16_t output;
+    int32_t low, high;      /* fused activation as int8 limits */
+    uint32_t persistent;    /* offset in the arena of per-channel constants */
+    uint32_t channels;      /* number of per-channel requantisers */
+    es_requantiser scaling; /* per-tensor; the output's for ADD */
+    union {
+        es_window window;
+        struct {
+            es_requantiser input[2];
+        } add;
+        struct {
+            int32_t difference_minimum;
+        } softmax;
+        struct {
+            int32_t before[ES_MODEL_RANK];
+        } pad;
+        struct {
+            uint8_t reduced; /* bit d: dimension d is averaged away */
+            uint32_t count;  /* values a mean */
+        } mean;
+    } u;
+} es_node;
+
+typedef struct {
+    es_flatbuffer file;
+    es_fb_vector metadata;
+    es_fb_vector buffers;
+    uint16_t tensor_count;
+    uint16_t node_count;
+    int16_t input;
+    int16_t output;
+    uint32_t activations; /* bytes of the arena that tensors share */
+    uint32_t arena_size;  /* all bytes of the arena */
+    uint8_t *arena;
+    int16_t fault_node; /* operator at which opening failed; -1 elsewhere */
+    es_tensor tensors[ES_MODEL_TENSORS];
+    es_node nodes[ES_MODEL_NODES];
+} es_model;
+
+/* Reads and checks a model file and plans its arena. */
+es_status es_model_open(es_model *m, const uint8_t *data, size_t size);
+
+/* Fills the arena's constants; the arena must be aligned to ES_ARENA_ALIGNMENT. */
+es_status es_model_load(es_model *m, void *arena, size_t size);
+
+/* Computes the output from `input`; sizes are checked. After es_model_load. */
+es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8_t *output, size_t output_size);
+
+/* Multiply-accumulates of one inference. */
+uint64_t es_model_macs(const es_model *m);
+
+/* The bytes of a metadata entry, by name; false if there is none. */
+bool es_model_metadata(es_model *m, const char *name, const uint8_t **data, size_t *size);
+
+/* For kernels: plans one requantiser an output channel of a node with weights. */
+es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels);
+
+/* A tensor's values while running. */
+int8_t *es_model_values(const es_model *m, int16_t tensor);
+
+/* The per-channel multipliers and shifts of a node, in the arena. */
+const int32_t *es_node_multipliers(const es_model *m, const es_node *n);
+const int8_t *es_node_shifts(const es_model *m, const es_node *n);
+
+#endif

@@ -1,0 +1,79 @@
+/* The fixed-point arithmetic of TensorFlow Lite's int8 reference kernels.
+ *
+ * A real multiplier is kept as (multiplier / 2^31) * 2^shift with multiplier in
+ * [2^30, 2^31). Products are rounded twice, as gemmlowp does: first the high
+ * half of the doubled product, half away from zero, then the right shift. */
+#ifndef ES_QUANTISE_H
+#define ES_QUANTISE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    int32_t multiplier;
+    int8_t shift; /* > 0 left, < 0 right; -31..30 */
+} es_requantiser;
+
+/* Two's complement sum and product modulo 2^32, as the reference's machine
+ * code behaves where C leaves an overflow undefined. */
+static inline int32_t es_add_wrap(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t es_sub_wrap(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a - (uint32_t)b);
+}
+
+static inline int32_t es_shift_left_wrap(int32_t a, int bits)
+{
+    return (int32_t)((uint32_t)a << bits);
+}
+
+/* round(a * b / 2^31), half away from zero; -2^31 * -2^31 saturates. */
+static inline int32_t es_doubling_high_mul(int32_t a, int32_t b)
+{
+    int64_t product = (int64_t)a * b;
+    int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
+
+    if (a == INT32_MIN && b == INT32_MIN) {
+        return INT32_MAX;
+    }
+    /* Division truncates towards zero, a shift would not. */
+    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+}
+
+/* round(x / 2^bits), half away from zero; bits 0..31. */
+static inline int32_t es_rounding_shift_right(int32_t x, int bits)
+{
+    const int32_t mask = (int32_t)(((int64_t)1 << bits) - 1);
+    const int32_t remainder = x & mask;
+    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+
+    return (x >> bits) + (remainder > threshold ? 1 : 0);
+}
+
+static inline int32_t es_requantise(int32_t x, int32_t multiplier, int shift)
+{
+    const int left = shift > 0 ? shift : 0;
+    const int right = shift > 0 ? 0 : -shift;
+
+    return es_rounding_shift_right(es_doubling_high_mul(es_shift_left_wrap(x, left), multiplier), right);
+}
+
+static inline int8_t es_clamp_i8(int32_t x, int32_t low, int32_t high)
+{
+    return (int8_t)(x < low ? low : x > high ? high : x);
+}
+
+/* Splits a real multiplier; false where it is negative, not finite or too large
+ * to be shifted. Exact integer work on the double's bits: the same on a machine
+ * with soft doubles. */
+bool es_requantiser_from(double real, es_requantiser *out);
+
+/* round(value / scale), half away from zero, limited to +-2^24 (far outside
+ * int8), in float as the reference does it. */
+int32_t es_quantise_float(float value, float scale);
+
+#endif

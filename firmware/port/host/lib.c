@@ -1,0 +1,91 @@
+#include "lib.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../core/card.h"
+#include "../../core/micro.h"
+#include "../../core/model.h"
+
+int es_lib_frontend_id(char *out, size_t size)
+{
+    const size_t needed = strlen(es_micro_id()) + 1;
+
+    if (out == NULL || size < needed) {
+        return -ES_ERR_ARGUMENT;
+    }
+    memcpy(out, es_micro_id(), needed);
+    return (int)needed;
+}
+
+int es_lib_features(const int16_t *samples, size_t count, int8_t *features)
+{
+    if (samples == NULL || features == NULL) {
+        return ES_ERR_ARGUMENT;
+    }
+    return (int)es_micro_clip(samples, count, features);
+}
+
+static void describe(es_model *m, es_lib_model_info *info)
+{
+    const uint8_t *card;
+    size_t card_size;
+
+    memset(info, 0, sizeof *info);
+    info->input_size = m->tensors[m->input].elements;
+    info->output_size = m->tensors[m->output].elements;
+    info->arena_size = m->arena_size;
+    info->operators = m->node_count;
+    info->input_scale = m->tensors[m->input].scale;
+    info->input_zero_point = m->tensors[m->input].zero_point;
+    info->output_scale = m->tensors[m->output].scale;
+    info->output_zero_point = m->tensors[m->output].zero_point;
+    if (es_model_metadata(m, "earshot", &card, &card_size) && card_size < sizeof info->card) {
+        memcpy(info->card, card, card_size);
+    }
+}
+
+int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *info)
+{
+    es_model *m = malloc(sizeof *m);
+    es_status status;
+
+    if (m == NULL || model == NULL || info == NULL) {
+        free(m);
+        return ES_ERR_ARGUMENT;
+    }
+    status = es_model_open(m, model, size);
+    if (status == ES_OK) {
+        describe(m, info);
+        status = m->file.status;
+    }
+    free(m);
+    return (int)status;
+}
+
+int es_lib_infer(const uint8_t *model, size_t size, const int8_t *input, size_t input_size, int8_t *output,
+                 size_t output_size)
+{
+    es_model *m = malloc(sizeof *m);
+    void *arena = NULL;
+    es_status status = ES_ERR_ARGUMENT;
+
+    if (m != NULL && model != NULL && input != NULL && output != NULL) {
+        status = es_model_open(m, model, size);
+    }
+    if (status == ES_OK) {
+        arena = malloc(m->arena_size);
+        status = es_model_load(m, arena, m->arena_size);
+    }
+    if (status == ES_OK) {
+        status = es_model_run(m, input, input_size, output, output_size);
+    }
+    free(arena);
+    free(m);
+    return (int)status;
+}
+
+const char *es_lib_error(int code)
+{
+    return es_error_text(code);
+}

@@ -1,0 +1,36 @@
+/* libearshot.so: the firmware's features and inference for other programs. */
+#ifndef ES_PORT_HOST_LIB_H
+#define ES_PORT_HOST_LIB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint32_t input_size;
+    uint32_t output_size;
+    uint32_t arena_size;
+    uint32_t operators;
+    float input_scale;
+    int32_t input_zero_point;
+    float output_scale;
+    int32_t output_zero_point;
+    char card[1024];
+} es_lib_model_info;
+
+/* Writes the front end's id, NUL-terminated; bytes written, or -ES_ERR_ARGUMENT. */
+int es_lib_frontend_id(char *out, size_t size);
+
+/* 16,000 samples to 49 * 40 features; 0 or an ES_ERR_ code. */
+int es_lib_features(const int16_t *samples, size_t count, int8_t *features);
+
+/* Checks a model and describes it. `card` is empty where the model has none. */
+int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *info);
+
+/* One inference; 0 or an ES_ERR_ code. Safe to call from several threads. */
+int es_lib_infer(const uint8_t *model, size_t size, const int8_t *input, size_t input_size, int8_t *output,
+                 size_t output_size);
+
+/* The sentence for a code. */
+const char *es_lib_error(int code);
+
+#endif
