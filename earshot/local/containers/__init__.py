@@ -1,0 +1,1 @@
+"""What SageMaker's instances do: containers under the /opt/ml contract, as processes of this machine."""
