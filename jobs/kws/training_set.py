@@ -1,0 +1,186 @@
+"""From a dataset and its feature shards to what training needs: classes, weights, splits.
+
+The dataset manifest decides label and split of a clip; the shards only hold features. Rows are put in an
+order of their own content, so that the order and division of shards changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kws import noise
+from kws.dataset import Clip
+from kws.labels import SILENCE, SILENCE_CLIPS, UNKNOWN, class_of
+from kws.shards import Rows
+from kws.splits import SPLITS, TEST, TRAIN, VALIDATION
+
+SILENCE_SHARE = 0.08
+# An `unknown` is drawn as often as two keywords together, but never more rarely than this.
+UNKNOWN_KEYWORDS = 2.0
+UNKNOWN_LEAST_SHARE = 0.15
+# Clips by which validation goes where no speaker fell into its split.
+_STAND_INS = 512
+
+
+class TrainingSetError(ValueError):
+    """Clips from which no model can be trained or judged; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips of one split.
+
+    Attributes:
+        features: int8 (n, frames, channels).
+        classes: int64 (n,), indices of the model's labels.
+        clip: U64 (n,), which clip a row came from.
+    """
+
+    features: npt.NDArray[np.int8]
+    classes: npt.NDArray[np.int64]
+    clip: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Training, validation and test clips.
+
+    Attributes:
+        train: with augmented copies.
+        chances: float64 (rows of train,), how likely a row is drawn; sums to 1.
+        validation: clips themselves.
+        test: clips themselves.
+        validation_is_training: validation holds training clips, since no speaker fell into its split.
+    """
+
+    train: Split
+    chances: npt.NDArray[np.float64]
+    validation: Split
+    test: Split
+    validation_is_training: bool
+
+
+def assemble(rows: Rows, clips: Sequence[Clip], labels: Sequence[str]) -> TrainingSet:
+    """Chooses and weighs rows.
+
+    Args:
+        rows: of all shards.
+        clips: of the dataset.
+        labels: the model's classes, keywords first, then `unknown` and `silence`.
+
+    Raises:
+        TrainingSetError: a keyword has no training clips, all training clips are of one class, or no
+            keyword has test clips.
+    """
+    kept, clip_labels, row_splits = _select(rows, clips)
+    classes = np.array([labels.index(str(class_of(label, labels))) for label in clip_labels], np.int64)
+    originals = rows.copy[kept] == 0
+
+    def part(where: npt.NDArray[np.bool_]) -> Split:
+        return Split(rows.features[kept[where]], classes[where], rows.clip[kept[where]])
+
+    training = row_splits == TRAIN
+    train = part(training)
+    validation, test = (part((row_splits == split) & originals) for split in (VALIDATION, TEST))
+    _check(train, test, clips, labels)
+    stands_in = not np.isin(validation.classes, _speech(labels)).any()
+    if stands_in:
+        validation = _every_nth(part(training & originals), _STAND_INS)
+    return TrainingSet(train, _chances(train.classes, clip_labels[training], labels), validation, test, stands_in)
+
+
+def _select(
+    rows: Rows, clips: Sequence[Clip]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_], npt.NDArray[np.str_]]:
+    """Indices of the dataset's rows, once each and in order, with labels and splits."""
+    by_content: dict[str, Clip] = {}
+    for clip in sorted(clips, key=lambda c: c.key):
+        by_content.setdefault(clip.sha256, clip)
+    recorded = any(clip.is_noise for clip in clips)
+    chosen: dict[tuple[str, int, bytes], tuple[int, str, str]] = {}
+    for index in range(len(rows)):
+        name, copy = str(rows.clip[index]), int(rows.copy[index])
+        clip = by_content.get(name)
+        if clip is None:
+            # Generated silence counts as long as the dataset has no recorded one.
+            if not name.startswith(noise.GENERATED) or recorded:
+                continue
+            label, split = SILENCE_CLIPS, str(rows.split[index])
+        elif clip.is_noise:
+            label, split = SILENCE_CLIPS, str(rows.split[index])
+        else:
+            label, split = clip.label, clip.split
+            # A copy is training's alone; under another split it would leak a changed manifest's clips.
+            if copy and split != TRAIN:
+                continue
+        if split not in SPLITS:
+            raise TrainingSetError(f"a feature row of {name[:16]} is of split {split!r}; preprocess its run again")
+        # Many windows come from one noise recording: their content tells them apart.
+        many = label == SILENCE_CLIPS and (clip is None or clip.is_noise)
+        content = rows.features[index].tobytes() if many else b""
+        chosen.setdefault((name, copy, split.encode() + content), (index, label, split))
+    ordered = [chosen[key] for key in sorted(chosen)]
+    return (
+        np.array([index for index, _, _ in ordered], np.int64),
+        np.array([label for _, label, _ in ordered], "U32"),
+        np.array([split for _, _, split in ordered], "U10"),
+    )
+
+
+def _speech(labels: Sequence[str]) -> list[int]:
+    return [index for index, label in enumerate(labels) if label != SILENCE]
+
+
+def _keywords(labels: Sequence[str]) -> list[str]:
+    return [label for label in labels if label not in (UNKNOWN, SILENCE)]
+
+
+def _check(train: Split, test: Split, clips: Sequence[Clip], labels: Sequence[str]) -> None:
+    present = {labels[index] for index in np.unique(train.classes)}
+    for keyword in _keywords(labels):
+        if keyword not in present:
+            given = sum(clip.label == keyword for clip in clips)
+            raise TrainingSetError(
+                f"keyword {keyword!r} has no training clips ({given} of the dataset's {len(clips)} clips carry this "
+                f"label, none of a speaker in the training split); drop clips of more speakers into clips/{keyword}/"
+            )
+    speech = present - {SILENCE}
+    if len(speech) < 2:
+        raise TrainingSetError(
+            f"all training clips with speech are of one class, {', '.join(speech)}; drop clips of other words too, "
+            "so that the model has something to tell apart"
+        )
+    keywords = [labels.index(keyword) for keyword in _keywords(labels)]
+    if not np.isin(test.classes, keywords).any():
+        raise TrainingSetError(
+            "no test clips: no keyword's speaker fell into the test split, so the model could not be judged; "
+            "drop clips of more speakers (one in ten is kept for testing)"
+        )
+
+
+def _every_nth(split: Split, count: int) -> Split:
+    step = max(1, len(split) // count)
+    return Split(split.features[::step], split.classes[::step], split.clip[::step])
+
+
+def _chances(
+    classes: npt.NDArray[np.int64], clip_labels: npt.NDArray[np.str_], labels: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Chance of each row: classes by fixed shares, within `unknown` each word by the root of its count."""
+    keywords = len(_keywords(labels))
+    unknown = max(UNKNOWN_LEAST_SHARE, (1 - SILENCE_SHARE) * UNKNOWN_KEYWORDS / (keywords + UNKNOWN_KEYWORDS))
+    shares = {SILENCE: SILENCE_SHARE, UNKNOWN: unknown}
+    keyword_share = (1 - SILENCE_SHARE - unknown) / keywords
+    words, word_of_row, counts = np.unique(clip_labels, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[word_of_row])
+    chances = np.zeros(len(classes))
+    for index, label in enumerate(labels):
+        rows = classes == index
+        if rows.any():
+            chances[rows] = shares.get(label, keyword_share) * weights[rows] / weights[rows].sum()
+    return np.asarray(chances / chances.sum())
