@@ -73,7 +73,7 @@ def card_of(model: bytes, name: str) -> dict[str, Any] | None:
             or not isinstance(card.get("frontend"), str)
         ):
             raise ModelFileError(f"{name}: its model card is not of {CARD_SCHEMA}; make the model again")
-        return card
+        return dict(card)
     return None
 
 

@@ -87,7 +87,8 @@ def generated(random: np.random.Generator) -> Signal:
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-random.uniform(0.0, 2.0) / 2)
     spectrum[0] = 0
     signal: Signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
-    return signal / float(np.sqrt(np.mean(signal**2)))
+    signal /= np.sqrt(np.mean(signal**2))
+    return signal
 
 
 def training_window(recordings: list[Recording], random: np.random.Generator) -> Signal:

@@ -18,7 +18,8 @@ INPUT_ZERO_POINT = -128
 
 def real_values(features: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
     """Features as the model's real input: float32 (n, frames, channels, 1) from int8 (n, frames, channels)."""
-    return ((features.astype(np.float32) + 128) / 128)[..., None]
+    scaled = (features.astype(np.float32) + np.float32(128)) / np.float32(128)
+    return scaled[..., None]
 
 
 def save(model: keras.Model, folder: Path, batch: int | None = None) -> None:

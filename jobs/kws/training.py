@@ -10,7 +10,6 @@ Recognition", Interspeech 2019, here with features as the front end gives them.
 import hashlib
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -187,7 +186,7 @@ def _save(path: Path, trainer: _Trainer, history: list[Epoch], identity_: str) -
     # A job may be killed at any moment: the old checkpoint stays until the new one is whole.
     part = path.with_suffix(".part")
     part.write_bytes(content.getvalue())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _resume(path: Path, trainer: _Trainer, identity_: str) -> list[Epoch]:

@@ -98,14 +98,13 @@ def _select(
     rows: Rows, clips: Sequence[Clip]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_], npt.NDArray[np.str_]]:
     """Indices of the dataset's rows, once each and in order, with labels and splits."""
-    by_content: dict[str, Clip] = {}
-    for clip in sorted(clips, key=lambda c: c.key):
-        by_content.setdefault(clip.sha256, clip)
-    recorded = any(clip.is_noise for clip in clips)
+    # Of two clips with one content the one with the first key counts.
+    of_content = {c.sha256: c for c in sorted(clips, key=lambda c: c.key, reverse=True)}
+    recorded = any(c.is_noise for c in clips)
     chosen: dict[tuple[str, int, bytes], tuple[int, str, str]] = {}
     for index in range(len(rows)):
         name, copy = str(rows.clip[index]), int(rows.copy[index])
-        clip = by_content.get(name)
+        clip = of_content.get(name)
         if clip is None:
             # Generated silence counts as long as the dataset has no recorded one.
             if not name.startswith(noise.GENERATED) or recorded:
@@ -176,7 +175,7 @@ def _chances(
     unknown = max(UNKNOWN_LEAST_SHARE, (1 - SILENCE_SHARE) * UNKNOWN_KEYWORDS / (keywords + UNKNOWN_KEYWORDS))
     shares = {SILENCE: SILENCE_SHARE, UNKNOWN: unknown}
     keyword_share = (1 - SILENCE_SHARE - unknown) / keywords
-    words, word_of_row, counts = np.unique(clip_labels, return_inverse=True, return_counts=True)
+    _, word_of_row, counts = np.unique(clip_labels, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(counts[word_of_row])
     chances = np.zeros(len(classes))
     for index, label in enumerate(labels):
