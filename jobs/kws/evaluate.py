@@ -208,7 +208,7 @@ def table(figures: dict[str, Any]) -> str:
         shares = [figures[kind][label] for kind in ("recall", "precision")]
         text = " ".join(f"{'-' if share is None else format(share, '.4f'):>9}" for share in shares)
         lines.append(f"{label:{width}} {text}            " + " ".join(f"{count:>{width}}" for count in row))
-    lines += [f"skipped {entry['path']}: {entry['reason']}" for entry in figures["skipped"]]
+    lines += [f"skipped {entry['reason']}" for entry in figures["skipped"]]
     return "\n".join(lines)
 
 

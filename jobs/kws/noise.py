@@ -86,15 +86,14 @@ def generated(random: np.random.Generator) -> Signal:
     spectrum = np.fft.rfft(random.standard_normal(audio.CLIP_SAMPLES))
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-random.uniform(0.0, 2.0) / 2)
     spectrum[0] = 0
-    signal: Signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
-    signal /= np.sqrt(np.mean(signal**2))
-    return signal
+    signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
+    return np.asarray(signal / np.sqrt(np.mean(signal**2)), np.float64)
 
 
 def training_window(recordings: list[Recording], random: np.random.Generator) -> Signal:
     """A second of noise that training may hear: of a recording, or generated where there is none."""
     for index in random.permutation(len(recordings)):
-        window = recordings[index].window(TRAIN, random)
+        window = recordings[int(index)].window(TRAIN, random)
         if window is not None:
             return window
     return generated(random)
