@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ML = "/opt/ml"
+TMP = "/tmp"  # noqa: S108 - the place itself, in the container
 
 # $1 the folder for /opt/ml, $2 the folder for /tmp, $3 a scratch folder, $4 the working directory, $5 paths to keep
 # visible although they lie below /tmp (one a line); then the command.
@@ -116,7 +117,7 @@ def enclosed(
         keep: folders of this machine that must stay visible (interpreters), wherever they are.
     """
     if namespaces_work():
-        below_tmp = sorted({str(path) for path in keep if path.is_relative_to("/tmp")})
+        below_tmp = sorted({str(path) for path in keep if path.is_relative_to(TMP)})
         folders = [str(room.ml), str(room.tmp), str(room.root / "scratch"), directory, "\n".join(below_tmp)]
         inside = [*dies_with_parent(), "sh", "-c", _ENTER, "container", *folders, *command]
         return ["unshare", "-Urm", *inside], environment
@@ -131,4 +132,4 @@ def enclosed(
 
 
 def _rewritten(word: str, room: Room) -> str:
-    return word.replace(ML, str(room.ml)).replace("/tmp/", f"{room.tmp}/")
+    return word.replace(ML, str(room.ml)).replace(f"{TMP}/", f"{room.tmp}/")

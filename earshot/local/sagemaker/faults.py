@@ -1,4 +1,6 @@
-"""What SageMaker refuses, under the codes that its clients see."""
+"""What SageMaker refuses, under the codes that its clients see: the classes are called as the codes are."""
+
+# ruff: noqa: N818
 
 from __future__ import annotations
 

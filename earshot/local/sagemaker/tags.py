@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from earshot.local.sagemaker.faults import ResourceLimitExceeded, ValidationError
@@ -56,7 +57,7 @@ class Tags:
             raise ValidationError(f"Could not find resource {arn}: there is none to tag by that ARN")
         return self._of[arn]
 
-    def _checked(self, tags: list[dict[str, str]]) -> dict[str, str]:
+    def _checked(self, tags: Sequence[dict[str, str]]) -> dict[str, str]:
         checked: dict[str, str] = {}
         for tag in tags:
             key = tag["Key"]
