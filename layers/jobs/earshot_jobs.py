@@ -1,0 +1,1 @@
+"""The jobs' sources, `sourcedir.tar.gz`, as a package resource."""

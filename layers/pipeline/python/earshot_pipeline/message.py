@@ -1,0 +1,45 @@
+"""What people read when a run ended: which run, what happened, what to do."""
+
+from typing import Protocol
+
+_MAX_SUBJECT = 100
+
+
+class Ending(Protocol):
+    """How a run ended; the fields are those of the event."""
+
+    stack: str
+    run: str
+    state: str
+    version: str
+    reason: str
+    clips_new: int
+    clips_total: int
+
+
+_REMEDIES = {
+    "failed": (
+        "Its clips wait again and are tried anew after a pause, or as soon as new clips arrive. "
+        "Remove what the reason names before that."
+    ),
+    "rejected": (
+        "Boards and endpoint keep their model. Its clips stay in the dataset: add more speakers of the words that "
+        "were missed, or change the gate's limit in the stack's parameters."
+    ),
+    "superseded": "Nothing needs to be done: a newer model was released first.",
+    "released": "Boards take it with their next poll.",
+}
+
+
+def run_message(ending: Ending) -> tuple[str, str]:
+    """Subject (at most 100 ASCII characters) and body of the message about a run's end."""
+    version = f" as version {ending.version}" if ending.version else ""
+    subject = f"Earshot {ending.stack}: run {ending.run} {ending.state}{version}"
+    body = [
+        f"Run {ending.run} of {ending.stack} ended: {ending.state}{version}.",
+        f"Clips: {ending.clips_new} new, {ending.clips_total} in all.",
+        *([f"Reason: {ending.reason}"] if ending.reason else []),
+        _REMEDIES.get(ending.state, ""),
+        f"More: earshot runs show {ending.run}",
+    ]
+    return subject.encode("ascii", "replace").decode()[:_MAX_SUBJECT], "\n".join(line for line in body if line)

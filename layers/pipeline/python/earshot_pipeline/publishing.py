@@ -1,0 +1,108 @@
+"""Publish a version: every board's artifacts, signed, and last the job document that boards poll."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
+from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
+from earshot_pipeline.model_image import Signer, SigningFailedError, model_image
+from earshot_pipeline.release import IMAGE, JOB_DOCUMENT, RECORD, BadReleaseError, image_of, model_files, release_record
+from earshot_pipeline.run import Action, Event, Failed, FirmwarePublished, Overtaken, Run, RunState
+from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, parse_json, split_uri
+from earshot_pipeline.table import Table
+from earshot_pipeline.version import Version
+
+_DURING = frozenset({RunState.RELEASING})
+_RACES = 5
+# Releases never change; the job document must be seen by the next poll.
+_POLLED = "max-age=0, must-revalidate"
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """Publishes versions.
+
+    Attributes:
+        table: the pipeline's table.
+        data: the data bucket.
+        releases: the releases bucket.
+        signer: who signs images.
+        boards: the boards that releases are made for.
+        domain: the releases' domain name.
+    """
+
+    table: Table
+    data: Bucket
+    releases: Bucket
+    signer: Signer
+    boards: tuple[str, ...]
+    domain: str
+
+    def publish(self, run: Run, demanded: Sequence[Action], now: float) -> tuple[Run, tuple[Action, ...]]:
+        """Publish the run's version for every board and tell the run."""
+        if Action.PUBLISH_FIRMWARE not in demanded or run.version is None:
+            return run, tuple(demanded)
+        event: Event
+        try:
+            event = self._publish(run, run.version, now)
+        except (
+            BadBundleError,
+            BadJobDocumentError,
+            BadReleaseError,
+            GoneError,
+            TooLargeError,
+            SigningFailedError,
+        ) as fault:
+            event = Failed(now, _DURING, f"version {run.version} cannot be published: {fault}")
+        return self.table.advance(run.id, lambda _: event)
+
+    def _publish(self, run: Run, version: Version, now: float) -> Event:
+        bundle = read_bundle(self.data.read(split_uri(run.bundle)[1], limit=MAX_ARCHIVE_BYTES).data)
+        files = [self._release(run, version, board, bundle, now) for board in self.boards]
+        higher = [other for file in files if (other := self._offer(file)) is not None]
+        return Overtaken(now, max(higher)) if higher else FirmwarePublished(now)
+
+    def _release(self, run: Run, version: Version, board: str, bundle: Bundle, now: float) -> ModelFile:
+        """Write a board's release; one that is complete is left as it is."""
+        prefix = f"{version}/{board}/"
+        try:
+            return self._read(prefix)
+        except GoneError:
+            pass
+        files = dict(model_files(bundle, version))
+        for path, content in files.items():
+            self.releases.put(prefix + path, content, _content_type(path))
+        image = model_image(bundle.model, version, board, bundle.card["frontend"], self.signer)
+        # Signatures differ every time: the first image written is the release's, and the record is made from it.
+        files[IMAGE] = self.releases.put_once(prefix + IMAGE, image)
+        created = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        self.releases.put_once(
+            prefix + RECORD, release_record(run, version, board, bundle, files, created), "application/json"
+        )
+        return self._read(prefix)
+
+    def _read(self, prefix: str) -> ModelFile:
+        return image_of(parse_json(self.releases.read(prefix + RECORD).data, prefix + RECORD))
+
+    def _offer(self, file: ModelFile) -> Version | None:
+        """Offer a file to its board; returns the version offered already when that is higher."""
+        key = f"{file.board}/{JOB_DOCUMENT}"
+        document = job_document(file, self.domain)
+        for _ in range(_RACES):
+            try:
+                known = self.releases.read(key)
+            except GoneError:
+                known = None
+            offered = published_version(known.data) if known else None
+            if offered is not None and offered > file.version:
+                return offered
+            if known is not None and known.data == document:
+                return None
+            if self.releases.replace(key, document, known, "application/json", _POLLED):
+                return None
+        raise BadReleaseError(f"{key}: written by others again and again")
+
+
+def _content_type(path: str) -> str:
+    return "text/x-c" if path.endswith((".c", ".h")) else "application/octet-stream"

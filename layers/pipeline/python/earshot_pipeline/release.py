@@ -1,0 +1,85 @@
+"""A release: everything that one board needs of one version, and the record of it (`earshot.release/1`)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from earshot_pipeline.bundle import Bundle
+from earshot_pipeline.c_array import model_source
+from earshot_pipeline.job_document import ModelFile
+from earshot_pipeline.modustoolbox import modustoolbox_files
+from earshot_pipeline.run import Run
+from earshot_pipeline.version import Version
+
+SCHEMA = "earshot.release/1"
+IMAGE = "model.img"
+RECORD = "release.json"
+JOB_DOCUMENT = "ota_update.json"
+
+
+class BadReleaseError(ValueError):
+    """A release cannot be made or read."""
+
+
+def model_files(bundle: Bundle, version: Version) -> Mapping[str, bytes]:
+    """The release's files but for image and record, by path below the release: the same bytes every time."""
+    source = model_source(
+        bundle.model, bundle.labels, str(version), bundle.card["frontend"], bundle.card["arena_bytes"]
+    )
+    text = {"model.c": source.source, "model.h": source.header, **modustoolbox_files(bundle, str(version))}
+    return {
+        "model.tflite": bundle.model,
+        "model_float.tflite": bundle.model_float,
+        **{path: content.encode() for path, content in text.items()},
+    }
+
+
+def release_record(
+    run: Run, version: Version, board: str, bundle: Bundle, files: Mapping[str, bytes], created: str
+) -> bytes:
+    """`release.json`.
+
+    Args:
+        run: the run whose model it is.
+        version: its version.
+        board: the board it is for.
+        bundle: the model bundle.
+        files: all other files of the release, the image among them.
+        created: when, ISO 8601 in UTC.
+    """
+    image = files[IMAGE]
+    record = {
+        "schema": SCHEMA,
+        "version": str(version),
+        "board": board,
+        "frontend": bundle.card["frontend"],
+        "labels": list(bundle.labels),
+        "model_bytes": len(bundle.model),
+        "arena_bytes": bundle.card["arena_bytes"],
+        "sha256": {path: _sha256(content) for path, content in sorted(files.items())},
+        "image": {"size": len(image), "sha256": _sha256(image)},
+        "bundle": run.bundle,
+        "dataset": bundle.card["dataset"],
+        "metrics": bundle.card["metrics"],
+        "run": run.id,
+        "created": created,
+    }
+    return json.dumps(record, indent=1, sort_keys=True).encode()
+
+
+def image_of(record: Mapping[str, Any]) -> ModelFile:
+    """What a release's job document offers.
+
+    Raises:
+        BadReleaseError: when the record is not one of a release.
+    """
+    try:
+        version, board, image = Version.parse(record["version"]), record["board"], record["image"]
+        return ModelFile(version, board, f"/{version}/{board}/{IMAGE}", image["size"], image["sha256"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise BadReleaseError(f"{RECORD}: not a release's record ({fault})") from fault
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

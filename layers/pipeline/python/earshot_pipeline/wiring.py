@@ -1,0 +1,74 @@
+"""Adapters made from the environment, for the functions that need them. Clients are made when first used."""
+
+from earshot_pipeline.announce import Announcer
+from earshot_pipeline.aws import client
+from earshot_pipeline.jobs import Jobs, JobSettings
+from earshot_pipeline.packages import Packages
+from earshot_pipeline.run import Action, Announced, Run
+from earshot_pipeline.schedule import Scheduler
+from earshot_pipeline.settings import Environment
+from earshot_pipeline.storage import Bucket
+from earshot_pipeline.table import Table
+
+
+def table(environment: Environment) -> Table:
+    """The pipeline's table."""
+    return Table(client("dynamodb"), environment.text("TABLE"))
+
+
+def bucket(environment: Environment, name: str) -> Bucket:
+    """The bucket that the setting `name` names."""
+    return Bucket(client("s3"), environment.text(name))
+
+
+def scheduler(environment: Environment) -> Scheduler:
+    """The scheduler of one-time wake-ups."""
+    return Scheduler(
+        client("scheduler"),
+        environment.text("SCHEDULE_GROUP"),
+        environment.text("SCHEDULE_TARGET"),
+        environment.text("SCHEDULE_ROLE"),
+        environment.text("SCHEDULE_DEAD_LETTERS"),
+    )
+
+
+def jobs() -> Jobs:
+    """SageMaker's jobs."""
+    return Jobs(client("sagemaker"))
+
+
+def job_settings(environment: Environment) -> JobSettings:
+    """What all runs' jobs have in common."""
+    return JobSettings(
+        stack=environment.text("STACK"),
+        image=environment.text("TRAINING_IMAGE"),
+        processing_role=environment.text("PROCESSING_ROLE"),
+        training_role=environment.text("TRAINING_ROLE"),
+        processing_instance=environment.text("PROCESSING_INSTANCE"),
+        processing_instances=environment.integer("PROCESSING_INSTANCES"),
+        training_instance=environment.text("TRAINING_INSTANCE"),
+        processing_seconds=environment.integer("PROCESSING_SECONDS"),
+        training_seconds=environment.integer("TRAINING_SECONDS"),
+        spot=environment.flag("SPOT"),
+        frontend=environment.text("FRONTEND"),
+        copies=environment.integer("COPIES"),
+        architecture=environment.text("ARCHITECTURE"),
+        keywords=environment.keywords(),
+        epochs=environment.integer("EPOCHS"),
+        samples_per_epoch=environment.integer("SAMPLES_PER_EPOCH"),
+        batch_size=environment.integer("BATCH_SIZE"),
+        learning_rate=environment.number("LEARNING_RATE"),
+        seed=environment.integer("SEED"),
+    )
+
+
+def packages(environment: Environment) -> Packages:
+    """The model package group."""
+    return Packages(client("sagemaker"), environment.text("MODEL_PACKAGE_GROUP"), environment.text("SERVING_IMAGE"))
+
+
+def announce_end(environment: Environment, run: Run, demanded: tuple[Action, ...], now: float) -> None:
+    """Tell those who wait for it that a run ended, if its state asks for that."""
+    if Action.ANNOUNCE in demanded:
+        Announcer(client("events"), environment.text("STACK")).run_ended(run)
+        table(environment).advance(run.id, lambda _: Announced(now))
