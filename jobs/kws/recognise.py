@@ -79,7 +79,7 @@ class Recogniser:
         self._kept.append((at_ms, scores.astype(np.int64) + 128))
         if len(self._kept) < settings.minimum_count:
             return None
-        average = sum(kept for _, kept in self._kept) // len(self._kept)
+        average = np.sum([kept for _, kept in self._kept], axis=0) // len(self._kept)
         top = int(np.argmax(average))
         label, score = self._labels[top], int(average[top])
         if label in (UNKNOWN, SILENCE) or score <= settings.threshold:
