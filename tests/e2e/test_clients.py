@@ -1,0 +1,80 @@
+"""Programs that others wrote, on the stack that the demonstration left: they meet what they meet on AWS."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import DEMO, ROOT
+
+
+@pytest.fixture(scope="module")
+def word():
+    return sorted((DEMO / "clips/held/yes").glob("*.wav"))[0]
+
+
+def test_aws_s3_cp_drops_a_clip_and_a_run_takes_it(demo, word, tmp_path):
+    # GIVEN the same words already there
+    bucket = demo.outputs["ClipsBucket"]
+    before = demo.aws("s3", "ls", f"s3://{bucket}/clips/yes/").count("\n")
+    # WHEN somebody copies a clip into the bucket
+    demo.aws("s3", "cp", str(word), f"s3://{bucket}/clips/yes/")
+    # THEN it is there
+    assert demo.aws("s3", "ls", f"s3://{bucket}/clips/yes/").count("\n") == before + 1
+
+
+def test_aws_lists_training_jobs(demo):
+    jobs = json.loads(demo.aws("sagemaker", "list-training-jobs", "--sort-by", "CreationTime"))["TrainingJobSummaries"]
+    names = {job["TrainingJobName"] for job in jobs}
+    assert {f"earshot-{run['id']}-train" for run in demo.summary["runs"]} <= names
+    described = json.loads(
+        demo.aws("sagemaker", "describe-training-job", "--training-job-name", jobs[-1]["TrainingJobName"])
+    )
+    assert described["TrainingJobStatus"] == "Completed"
+    assert {metric["MetricName"] for metric in described["FinalMetricDataList"]}
+
+
+def test_aws_invokes_the_endpoint(demo, word, tmp_path):
+    answer = tmp_path / "answer.json"
+    demo.aws(
+        "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", demo.outputs["EndpointName"],
+        "--content-type", "audio/wav", "--body", f"fileb://{word}", str(answer),
+    )  # fmt: skip
+    heard = json.loads(answer.read_text())
+    assert set(heard["scores"]) == {"yes", "no", "unknown", "silence"}
+    assert heard["label"] == max(heard["scores"], key=heard["scores"].get)
+    assert heard["version"] == demo.summary["endpoint"]["model_version"]
+
+
+def test_the_endpoint_says_what_is_wrong_with_a_file(demo, tmp_path):
+    broken = tmp_path / "notes.wav"
+    broken.write_text("this is no recording")
+    told = subprocess.run(
+        [
+            ROOT / ".venv/sam/bin/aws", "sagemaker-runtime", "invoke-endpoint",
+            "--endpoint-name", demo.outputs["EndpointName"], "--content-type", "audio/wav",
+            "--body", f"fileb://{broken}", tmp_path / "answer.json",
+        ],
+        env=demo.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode != 0
+    assert "ModelError" in told.stderr
+    assert "send PCM WAV or FLAC" in told.stderr
+
+
+def test_aws_tails_the_training_log(demo):
+    log = demo.aws("logs", "tail", "/aws/sagemaker/TrainingJobs", "--since", "1h")
+    assert "epoch 1/" in log
+    assert "accuracy_int8=" in log
+
+
+def test_amazons_sdk_reads_the_stack(demo):
+    done = subprocess.run(
+        [ROOT / ".venv/sdk/bin/python", "-m", "pytest", "-q", ROOT / "tests/integration/sdk"],
+        env={**demo.environment, "EARSHOT_URL": demo.url},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "skipped" not in done.stdout
