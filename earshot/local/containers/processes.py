@@ -12,11 +12,15 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 CLOUD_MARK = "EARSHOT_LOCAL_CLOUD"
 CONTAINER_MARK = "EARSHOT_LOCAL_CONTAINER"
 GRACE_SECONDS = 30.0
+
+# The kernel ends a container when the thread that started it ends, so one thread starts them all and never ends.
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="container-starter")
 
 
 class ContainerProcess:
@@ -32,15 +36,15 @@ class ContainerProcess:
         """
         self._mark = mark
         marks = {CLOUD_MARK: os.environ.get(CLOUD_MARK, ""), CONTAINER_MARK: mark}
-        self._process = subprocess.Popen(
+        self._process = _STARTER.submit(
+            subprocess.Popen[bytes],
             command,
             env={**environment, **marks},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            close_fds=True,
-        )
+        ).result()
 
     @property
     def pid(self) -> int:

@@ -56,6 +56,8 @@ class Server:
             ServingError: no such image, or no readable model archive.
         """
         self.variant = variant
+        self._in_flight = 0
+        self._idle = threading.Condition()
         instance = f"i-{secrets.token_hex(8)}"
         self._room = Room(workshop.folder / "endpoints" / endpoint / f"{variant}-{instance}")
         self._room.prepare()
@@ -101,12 +103,25 @@ class Server:
             "Please check CloudWatch logs for this endpoint."
         )
 
+    def reserve(self) -> None:
+        """Announce an invocation: until it is done, `close` waits for it."""
+        with self._idle:
+            self._in_flight += 1
+
     def invoke(self, body: bytes, headers: dict[str, str]) -> Answer:
-        """Pass an invocation on.
+        """Pass on an invocation that was reserved.
 
         Raises:
             OSError: the container does not answer.
         """
+        try:
+            return self._pass_on(body, headers)
+        finally:
+            with self._idle:
+                self._in_flight -= 1
+                self._idle.notify_all()
+
+    def _pass_on(self, body: bytes, headers: dict[str, str]) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=INVOKE_SECONDS)
         try:
             connection.request("POST", "/invocations", body, headers)
@@ -118,7 +133,9 @@ class Server:
             connection.close()
 
     def close(self) -> None:
-        """End it and drop its folder."""
+        """End it, once what it was asked is answered, and drop its folder."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._in_flight == 0, timeout=INVOKE_SECONDS)
         self._process.kill()
         self._pump.finish()
         self._process.close()

@@ -101,6 +101,8 @@ class ModelServer:
             else:
                 values = given[name]
             tensors[name] = self._tensorflow.constant(values, dtype=spec.dtype)
+            if not spec.shape.is_compatible_with(tensors[name].shape):
+                raise ValueError(f"input {name} has shape {tensors[name].shape}; the model takes {spec.shape}")
         return tensors
 
 

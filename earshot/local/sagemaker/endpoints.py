@@ -155,7 +155,7 @@ class Endpoints:
         return {}
 
     def server(self, name: str, variant: str | None) -> Server | None:
-        """Choose the container that answers the next invocation of an endpoint.
+        """Choose and reserve the container that answers the next invocation; None where there is no endpoint.
 
         Raises:
             ValidationError: no such endpoint or variant.
@@ -168,10 +168,11 @@ class Endpoints:
             fleet = endpoint.fleet
             if endpoint.pending is not None and int((number + 1) * endpoint.share) > int(number * endpoint.share):
                 fleet = endpoint.pending
-        server = fleet.choose(variant)
-        if server is None:
-            raise ValidationError(f"Variant {variant} not found for endpoint {name}")
-        return server
+            server = fleet.choose(variant)
+            if server is None:
+                raise ValidationError(f"Variant {variant} not found for endpoint {name}")
+            server.reserve()
+            return server
 
     # -- what happens behind the answers ------------------------------------------------------------------------
 

@@ -179,7 +179,7 @@ def test_continuous_output_arrives_while_the_job_runs(processing):
     # WHEN it is stopped THEN it is Stopped, by way of Stopping
     processing.sagemaker.stop_processing_job(ProcessingJobName=processing.name)
     assert processing.end()["ProcessingJobStatus"] == "Stopped"
-    with pytest.raises(ClientError, match="ValidationException.*is in status Stopped"):
+    with pytest.raises(ClientError, match=r"ValidationException.*is in status Stopped"):
         processing.sagemaker.stop_processing_job(ProcessingJobName=processing.name)
 
 
@@ -199,7 +199,7 @@ def test_refused_requests(processing):
     ):
         with pytest.raises(ClientError, match=f"ValidationException.*{said}"):
             client.create_processing_job(**processing.request(**change))
-    with pytest.raises(ClientError, match="ValidationException.*Could not find requested job"):
+    with pytest.raises(ClientError, match=r"ValidationException.*Could not find requested job"):
         processing.described()
 
 

@@ -1,5 +1,6 @@
 """Training jobs run as processes under the /opt/ml contract and go through SageMaker's states."""
 
+import itertools
 import json
 import time
 
@@ -139,7 +140,7 @@ def test_states_and_metrics(training):
     assert {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]} == {"accuracy": 0.25, "loss": 0.01}
     transitions = job["SecondaryStatusTransitions"]
     assert [t["Status"] for t in transitions] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert all(t["EndTime"] == after["StartTime"] for t, after in zip(transitions, transitions[1:], strict=False))
+    assert all(t["EndTime"] == after["StartTime"] for t, after in itertools.pairwise(transitions))
     assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"]
     assert job["BillableTimeInSeconds"] >= 1
 
@@ -208,7 +209,7 @@ time.sleep(60)
     model = training.cloud.members(training.read(f"models/{training.name}/output/model.tar.gz"))
     assert model == {"saved": b"in time"}
     # AND a second stop is refused
-    with pytest.raises(ClientError, match="ValidationException.*status Stopped"):
+    with pytest.raises(ClientError, match=r"ValidationException.*status Stopped"):
         training.sagemaker.stop_training_job(TrainingJobName=training.name)
 
 
@@ -318,7 +319,7 @@ def test_refused_requests(training, changes, code, said):
         training.start("", **changes)
     assert refused.value.response["Error"]["Code"] == code
     assert said in refused.value.response["Error"]["Message"]
-    with pytest.raises(ClientError, match="ValidationException.*Requested resource not found"):
+    with pytest.raises(ClientError, match=r"ValidationException.*Requested resource not found"):
         training.described()
 
 
@@ -326,14 +327,14 @@ def test_bad_metric_is_refused(training):
     request = training.request("")
     for expression in ("([0-9", "accuracy=[0-9]+"):
         request["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "m", "Regex": expression}]
-        with pytest.raises(ClientError, match="ValidationException.*Metric m"):
+        with pytest.raises(ClientError, match=r"ValidationException.*Metric m"):
             training.sagemaker.create_training_job(**request)
 
 
 def test_name_is_taken_for_ever(training):
     # GIVEN a finished job WHEN another takes its name THEN it is refused
     training.run("")
-    with pytest.raises(ClientError, match="ResourceInUse.*already exists"):
+    with pytest.raises(ClientError, match=r"ResourceInUse.*already exists"):
         training.start("")
 
 
