@@ -1,0 +1,51 @@
+#include "classifier.h"
+
+#include <string.h>
+
+es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size, void *arena, size_t arena_size)
+{
+    es_status status = es_model_open(&c->model, data, size);
+
+    if (status == ES_OK) {
+        status = es_card_read(&c->card, &c->model);
+    }
+    if (status == ES_OK && strcmp(c->card.frontend, es_micro_id()) != 0) {
+        status = ES_ERR_FRONTEND;
+    }
+    if (status == ES_OK && c->model.tensors[c->model.input].elements != ES_MICRO_CLIP_FEATURES) {
+        status = ES_ERR_INPUT_SIZE;
+    }
+    return status != ES_OK ? status : es_model_load(&c->model, arena, arena_size);
+}
+
+es_status es_classifier_run(es_classifier *c, const int8_t features[ES_MICRO_CLIP_FEATURES], int8_t scores[ES_LABELS])
+{
+    return es_model_run(&c->model, features, ES_MICRO_CLIP_FEATURES, scores, c->card.label_count);
+}
+
+es_status es_classifier_self_test(es_classifier *c)
+{
+    static const int8_t levels[] = {-128, 127};
+    int8_t features[ES_MICRO_CLIP_FEATURES];
+    int8_t scores[ES_LABELS];
+    unsigned i;
+
+    for (i = 0; i < sizeof levels; i++) {
+        memset(features, levels[i], sizeof features);
+        if (es_classifier_run(c, features, scores) != ES_OK) {
+            return ES_ERR_SELF_TEST;
+        }
+    }
+    return ES_OK;
+}
+
+uint8_t es_classifier_top(const es_classifier *c, const int8_t scores[ES_LABELS])
+{
+    uint8_t top = 0;
+    uint8_t i;
+
+    for (i = 1; i < c->card.label_count; i++) {
+        top = scores[i] > scores[top] ? i : top;
+    }
+    return top;
+}

@@ -1,0 +1,24 @@
+/* Words out of an endless stream of samples: front end, a rolling window of 49
+ * frames, the model after every ES_RECOGNISER_HOP-th frame, the recogniser. */
+#ifndef ES_STREAM_H
+#define ES_STREAM_H
+
+#include "classifier.h"
+#include "recogniser.h"
+
+typedef struct {
+    es_classifier *classifier;
+    es_micro micro;
+    es_recogniser recogniser;
+    uint32_t frames; /* since the start */
+    int8_t window[ES_MICRO_CLIP_FEATURES];
+} es_stream;
+
+/* The classifier must stay where it is. */
+void es_stream_reset(es_stream *s, es_classifier *classifier);
+
+/* Takes samples until a word is heard or none are left; *taken says how many.
+ * True when `word` was filled; call again with the rest. */
+bool es_stream_feed(es_stream *s, const int16_t *samples, size_t count, size_t *taken, es_word *word);
+
+#endif

@@ -1,0 +1,86 @@
+/* The update client: one attempt takes a board from its confirmed model to the
+ * offered one, or leaves it where it is.
+ *
+ *   idle -> checking -> downloading -> verified -> trial -> confirmed
+ *                 \-> current    \-> rejected (digest remembered)
+ *
+ * In this order, whatever comes over the network or out of the flash:
+ *   1. A trial that a power cut interrupted is finished first, and given up
+ *      after ES_TRIAL_STARTS starts.
+ *   2. The offer must be for this board, newer than the confirmed version, and
+ *      not of a rejected digest, before a byte of it is fetched.
+ *   3. The slot of the confirmed model is neither erased nor written.
+ *   4. Nothing of an image is used before its hash and signature hold; its
+ *      security counter is never below the confirmed one's.
+ *   5. The model runs from the new slot only after its self-test has passed and
+ *      that was committed to the journal. */
+#ifndef ES_OTA_UPDATE_H
+#define ES_OTA_UPDATE_H
+
+#include "http.h"
+#include "image.h"
+#include "job.h"
+#include "journal.h"
+
+#define ES_CHUNK_BYTES 4096u
+#define ES_TRIAL_STARTS 3
+#define ES_REPORT_TIMEOUT_MS 5000
+
+typedef enum {
+    ES_EVENT_CHECKING,
+    ES_EVENT_CURRENT,
+    ES_EVENT_DOWNLOADING,
+    ES_EVENT_VERIFIED,
+    ES_EVENT_TRIAL,
+    ES_EVENT_CONFIRMED,
+    ES_EVENT_REJECTED,
+    ES_EVENT_ERROR
+} es_event_kind;
+
+typedef struct {
+    es_event_kind kind;
+    es_version version;
+    uint32_t size;
+    uint32_t received;
+    const uint8_t *digest; /* of the file, where verified */
+    es_status reason;
+    unsigned http_status; /* of the last answer, where reason is about HTTP */
+} es_event;
+
+typedef enum { ES_UPDATE_CURRENT, ES_UPDATE_CONFIRMED, ES_UPDATE_ERROR, ES_UPDATE_REJECTED } es_update_outcome;
+
+typedef struct {
+    /* Set by the port. */
+    const es_flash *flash;
+    const es_net *net;
+    const es_clock *clock;
+    const char *board;
+    const char *device;
+    const char *frontend;
+    es_url releases;    /* where <board>/ota_update.json lies below its path */
+    es_url reports;     /* where reports go; host "" for nowhere */
+    uint32_t timeout_ms;
+    uint8_t key[ES_P256_SPKI_BYTES];
+    uint8_t device_key[ES_P256_SCALAR_BYTES];
+    void *context;
+    void (*event)(void *context, const es_event *event);
+    es_status (*self_test)(void *context, const uint8_t *model, uint32_t size);
+    /* The client's own. */
+    es_journal journal;
+    es_http http;
+    es_job job;
+    unsigned http_status;
+    uint8_t chunk[ES_CHUNK_BYTES];
+} es_updater;
+
+/* One attempt, from checking to its end. */
+es_update_outcome es_update_once(es_updater *u);
+
+/* Finds the confirmed model and verifies its image anew: where it lies in
+ * flash and how long it is. ES_ERR_NO_MODEL on a board without one. */
+es_status es_update_find_model(es_updater *u, es_image *image);
+
+/* Signs and sends a report; whatever happens to it, the update goes on. */
+void es_report_send(es_updater *u, const char *state, const es_version *version, es_status reason);
+
+#endif

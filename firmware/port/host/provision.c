@@ -1,0 +1,55 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "device.h"
+#include "events.h"
+#include "keys.h"
+
+/* Makes a folder and those above it. */
+static bool make_folder(const char *path)
+{
+    char part[ES_PATH_MAX];
+    size_t i;
+
+    if (strlen(path) >= sizeof part) {
+        return false;
+    }
+    for (i = 0; path[i] != '\0'; i++) {
+        part[i] = path[i];
+        part[i + 1] = '\0';
+        if (i > 0 && (path[i + 1] == '/' || path[i + 1] == '\0') && mkdir(part, 0755) != 0 && errno != EEXIST) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int es_device_provision(const es_options *options)
+{
+    char path[ES_PATH_MAX];
+    uint8_t key[ES_P256_SPKI_BYTES];
+    uint8_t device_key[ES_P256_SCALAR_BYTES];
+    uint8_t point[ES_P256_POINT_BYTES];
+
+    if (!es_signing_key(options->key, key)) {
+        es_event_error(options->key, "not a P-256 public key: send the signing key as 91 bytes of "
+                                     "SubjectPublicKeyInfo DER");
+        return 1;
+    }
+    if (!make_folder(options->directory) || !es_path_in(options->directory, "key.der", path) ||
+        !es_file_write(path, key, sizeof key, 0644)) {
+        es_event_error(options->directory, "the folder cannot be written: give another one with --dir");
+        return 1;
+    }
+    if (!es_device_key(options->directory, true, device_key) || !es_p256_public(device_key, point)) {
+        es_event_error(options->directory, "device.key cannot be read or made: remove it to make a new key, "
+                                           "which the fleet must then be told");
+        return 1;
+    }
+    es_event_begin("provisioned");
+    es_event_text("device", options->id);
+    es_event_hex("public_key", point, sizeof point);
+    es_event_end();
+    return 0;
+}
