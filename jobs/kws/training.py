@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,7 +80,11 @@ class Epoch:
 
 
 def prepare(seed: int) -> None:
-    """Makes TensorFlow deterministic in this process; call it before a model is built."""
+    """Makes TensorFlow deterministic in this process; call it before a model is built.
+
+    The names of layers, which end in the model file, are counted anew too.
+    """
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed % 2**32)
     tf.config.experimental.enable_op_determinism()
 
@@ -198,7 +203,7 @@ def _resume(path: Path, trainer: _Trainer, identity_: str) -> list[Epoch]:
                 return []
             values = [saved[f"v{i}"] for i in range(len(trainer.variables))]
             history = [Epoch(**epoch) for epoch in about["history"]]
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return []
     for variable, value in zip(trainer.variables, values, strict=True):
         variable.assign(value)
