@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from earshot.local.account import REGION
+from earshot.local.containers.sandbox import TMP
 
 _URI = re.compile(
     r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)/(?P<name>[a-z0-9._/-]+):[\w.-]+"
@@ -83,7 +84,7 @@ class Interpreter:
         """
         return {
             "PATH": os.pathsep.join([str(self.python.parent), "/usr/local/bin", "/usr/bin", "/bin"]),
-            "HOME": "/tmp",
+            "HOME": TMP,
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
