@@ -1,6 +1,7 @@
 """A run ended: tells people, in words, what happened and what to do."""
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
@@ -11,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from earshot_pipeline.aws import client
 from earshot_pipeline.events import RunEnded
 from earshot_pipeline.message import run_message
+from earshot_pipeline.run import RunState
 from earshot_pipeline.settings import Environment
 
 logger, tracer, metrics = Logger(), Tracer(), Metrics()
@@ -41,5 +43,7 @@ def _tell(ending: dict[str, str], subject: str, body: str) -> None:
 def lambda_handler(event: RunEnded, context: LambdaContext) -> None:
     """Tell about a run's end, once."""
     once.register_lambda_context(context)
+    if event.detail.state == RunState.FAILED:
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
     subject, body = run_message(event.detail)
     _tell(ending={"run": event.detail.run, "state": event.detail.state}, subject=subject, body=body)

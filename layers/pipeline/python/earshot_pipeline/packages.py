@@ -1,5 +1,6 @@
 """Model packages: how a judged model is registered in SageMaker's registry."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from earshot_pipeline.gates import Verdict
 from earshot_pipeline.run import Approval, Run
 
 _MAX_METADATA = 256
+_FOREIGN = re.compile(r"[^A-Za-z0-9 _.:/=+@-]")  # what SageMaker refuses in a property's value
 _TYPES = ["audio/wav", "audio/x-wav", "audio/flac", "application/x-npy"]
 
 
@@ -62,12 +64,12 @@ def _metadata(run: Run, version: str) -> dict[str, str]:
         "version": version,
         "architecture": str(run.card.get("architecture", "")),
         "frontend": str(run.card.get("frontend", "")),
-        "labels": ",".join(map(str, run.card.get("labels", ()))),
+        "labels": " ".join(map(str, run.card.get("labels", ()))),
         "dataset_sha256": run.dataset_sha256,
         "clips": str(run.clips_total),
         "code_version": str(run.card.get("code_version", "")),
     }
-    return {name: value[:_MAX_METADATA] for name, value in values.items() if value}
+    return {name: _FOREIGN.sub(" ", value)[:_MAX_METADATA] for name, value in values.items() if value}
 
 
 def _property(verdict: Verdict) -> str:

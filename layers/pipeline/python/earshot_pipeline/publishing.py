@@ -15,8 +15,8 @@ from earshot_pipeline.version import Version
 
 _DURING = frozenset({RunState.RELEASING})
 _RACES = 5
-# Releases never change; the job document must be seen by the next poll.
-_POLLED = "max-age=0, must-revalidate"
+# Releases never change; the job document is looked up again after a minute.
+_POLLED = "public, max-age=60"
 
 
 @dataclass(frozen=True)

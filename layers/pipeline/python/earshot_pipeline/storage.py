@@ -166,6 +166,7 @@ class Bucket:
                 Key=destination,
                 CopySource={"Bucket": self.name, "Key": key, **_version(version_id)},
                 MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",
                 Metadata={"reason": ascii_reason(reason)},
             )
         except ClientError as fault:

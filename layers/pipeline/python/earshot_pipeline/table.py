@@ -28,6 +28,7 @@ COUNTERS = ("ingested", "duplicate", "quarantined")
 _PIPELINE = {"pk": "PIPELINE", "sk": "PIPELINE"}
 _BATCH_GET = 100
 _ATTEMPTS = 12
+_SMALLEST_EXPONENT = -128
 
 
 class ConflictError(RuntimeError):
@@ -64,7 +65,13 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def _pack(value: object) -> Any:
-    return _serialize(json.loads(json.dumps(value), parse_float=Decimal))
+    return _serialize(json.loads(json.dumps(value), parse_float=_decimal))
+
+
+def _decimal(text: str) -> Decimal:
+    """A float as DynamoDB can keep it: what is smaller than its numbers is zero."""
+    number = Decimal(text)
+    return number if not number or number.adjusted() > _SMALLEST_EXPONENT else Decimal(0)
 
 
 def _pack_item(item: Mapping[str, object]) -> dict[str, Any]:
@@ -467,12 +474,10 @@ def _run_item(run: Run) -> dict[str, Any]:
     return {
         "pk": "RUNS",
         "sk": run.id,
-        **asdict(replace(run, version=None, verdicts=(), card={})),
+        **asdict(replace(run, version=None, verdicts=())),
         "state": run.state.value,
         "version": str(run.version) if run.version else "",
-        # As text: figures in there may be smaller than DynamoDB's numbers.
-        "card": json.dumps(run.card),
-        "verdicts": json.dumps([asdict(verdict) for verdict in run.verdicts]),
+        "verdicts": [asdict(verdict) for verdict in run.verdicts],
         "approval": run.approval.value if run.approval else "",
     }
 
@@ -484,8 +489,7 @@ def _run_of_item(item: Mapping[str, Any]) -> Run:
             **fields,
             "state": RunState(item["state"]),
             "version": Version.parse(item["version"]) if item["version"] else None,
-            "verdicts": tuple(Verdict(**verdict) for verdict in json.loads(item["verdicts"])),
-            "card": json.loads(item["card"]),
+            "verdicts": tuple(Verdict(**verdict) for verdict in item["verdicts"]),
             "approval": Approval(item["approval"]) if item["approval"] else None,
         }
     )

@@ -1,5 +1,7 @@
 """Adapters made from the environment, for the functions that need them. Clients are made when first used."""
 
+import warnings
+
 from earshot_pipeline.announce import Announcer
 from earshot_pipeline.aws import client
 from earshot_pipeline.jobs import Jobs, JobSettings
@@ -9,6 +11,9 @@ from earshot_pipeline.schedule import Scheduler
 from earshot_pipeline.settings import Environment
 from earshot_pipeline.storage import Bucket
 from earshot_pipeline.table import Table
+
+# Most calls find nothing to count, and Metrics would warn of each in the log.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 
 def table(environment: Environment) -> Table:
