@@ -23,7 +23,7 @@ def tiny_conv(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """
     features = keras.Input(input_shape)
     x = keras.layers.Conv2D(8, (10, 8), strides=2, padding="same", activation="relu")(features)
-    x = keras.layers.Dropout(0.5)(x)
+    x = keras.layers.Dropout(0.4)(x)
     x = keras.layers.Flatten()(x)
     return keras.Model(features, keras.layers.Dense(classes)(x))
 

@@ -26,8 +26,8 @@ from kws.features import canonical_json
 from kws.quantise import real_values
 from kws.training_set import Split, TrainingSet
 
-TIME_MASKS, TIME_MASK_FRAMES = 2, 8
-CHANNEL_MASKS, CHANNEL_MASK_WIDTH = 1, 6
+TIME_MASKS, TIME_MASK_FRAMES = 2, 3
+CHANNEL_MASKS, CHANNEL_MASK_WIDTH = 1, 2
 LABEL_SMOOTHING = 0.05
 WEIGHT_DECAY = 1e-3
 CLIP_NORM = 5.0
