@@ -104,6 +104,7 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
         model = library.open(content, name)
         compute = lambda clips: library.features(clips, front_end.shape)  # noqa: E731
     else:
+        tflm.try_out(content, name)
         model = tflm.Model(content, name)
         compute = front_end.features
     wanted = front_end.shape[0] * front_end.shape[1]

@@ -1,5 +1,6 @@
 """Int8 models by TFLM's own kernels: what a microcontroller with them would answer, to the bit."""
 
+import multiprocessing
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ from kws import flatbuffer
 Int8 = npt.NDArray[np.int8]
 
 _SMALLEST_ARENA = 1 << 20
+# Far beyond any model of a microcontroller.
+_PATIENCE_SECONDS = 60
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
 
@@ -103,6 +106,38 @@ class Model:
         if not found:
             raise RuntimeError("TFLM printed no arena size; pin the tflite-micro version that the tests pass with")
         return int(found.group(1))
+
+
+def _answer_once(content: bytes, name: str) -> None:
+    try:
+        model = Model(content, name)
+    except flatbuffer.ModelFileError:
+        # The parent meets this error itself, and can report it.
+        return
+    try:
+        model.answer(np.zeros((1, model.input_size), np.int8))
+    except RuntimeError as error:
+        raise SystemExit(1) from error
+
+
+def try_out(content: bytes, name: str) -> None:
+    """Answers once in a process of its own: TFLM trusts files, and a damaged one can end its process.
+
+    Args:
+        content: the .tflite file, from anywhere.
+        name: what to call it in errors.
+
+    Raises:
+        flatbuffer.ModelFileError: the process did not survive.
+    """
+    child = multiprocessing.get_context("fork").Process(target=_answer_once, args=(content, name))
+    child.start()
+    child.join(_PATIENCE_SECONDS)
+    if child.exitcode is None:
+        child.kill()
+        child.join()
+    if child.exitcode:
+        raise flatbuffer.ModelFileError(f"{name}: damaged .tflite file (TFLM fails on it); fetch it again")
 
 
 def _quantisation(details: dict) -> tuple[float, int]:

@@ -16,7 +16,10 @@ def tone(hz: float, seed: int, seconds: float = 1.0) -> np.ndarray:
     time = np.arange(int(16000 * seconds)) / 16000
     swell = np.sin(np.pi * np.minimum(time / seconds, 1)) ** 2
     wave = np.sin(2 * np.pi * hz * (1 + random.normal(0, 0.02)) * time + random.uniform(0, 6))
-    return np.rint(wave * swell * random.uniform(4000, 12000) + random.normal(0, 40, time.size)).astype(np.int16)
+    samples: np.ndarray = np.rint(wave * swell * random.uniform(4000, 12000) + random.normal(0, 40, time.size)).astype(
+        np.int16
+    )
+    return samples
 
 
 def encode(samples: np.ndarray, rate: int = 16000, container: str = "WAV", subtype: str = "PCM_16") -> bytes:

@@ -1,6 +1,7 @@
 """Decoding, refusing, and cutting to one second."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +172,6 @@ def test_of_equal_windows_the_earliest_is_taken() -> None:
     assert audio.fit_second(samples)[100] == 900
 
 
-def test_a_missing_file_is_named(tmp_path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(audio.AudioError, match=r"absent\.wav: cannot be read"):
         audio.read(tmp_path / "absent.wav")

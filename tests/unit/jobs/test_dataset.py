@@ -1,6 +1,7 @@
 """Labels, speakers, splits, manifests, shards, and what of them makes a training set."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -293,7 +294,9 @@ def test_classes_are_drawn_by_fixed_shares() -> None:
         (NAMES, lambda c: c.split == "test", "no test clips"),
     ],
 )
-def test_what_gives_no_model_says_what_is_missing(names: tuple[str, ...], drop, fault: str) -> None:
+def test_what_gives_no_model_says_what_is_missing(
+    names: tuple[str, ...], drop: Callable[[dataset.Clip], bool], fault: str
+) -> None:
     clips, every = small()
     with pytest.raises(training_set.TrainingSetError, match=fault):
         training_set.assemble(every, [c for c in clips if not drop(c)], names)

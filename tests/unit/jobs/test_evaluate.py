@@ -3,6 +3,8 @@
 import http.server
 import io
 import json
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,9 +14,9 @@ from types import SimpleNamespace
 import inference
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kws import audio, evaluate, features, firmware, flatbuffer, metrics, models, quantise, recognise, training
+from kws import audio, evaluate, features, firmware, flatbuffer, metrics, models, quantise, recognise, tflm, training
 from made_clips import WORDS, encode, tone
 
 LABELS = ["yes", "no", "unknown", "silence"]
@@ -224,6 +226,38 @@ def test_labels_against_the_card_are_refused(model: Path, clips: Path, capsys: p
     status, _, err = judge(capsys, model, clips, "--labels", "no,yes,unknown,silence")
     assert status == 1
     assert "carries the labels yes,no,unknown,silence" in err
+
+
+def test_a_model_that_ends_its_process_is_refused(
+    model: Path, clips: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN kernels that crash, as TFLM's do on some damaged files
+    monkeypatch.setattr(tflm.Model, "answer", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    # WHEN / THEN the command lives to say so
+    status, _, err = judge(capsys, model, clips)
+    assert status == 1
+    assert "damaged .tflite file (TFLM fails on it)" in err
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_models_never_end_the_command(
+    model: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: st.DataObject
+) -> None:
+    # GIVEN a model that is cut, or whose bytes are overwritten
+    content = bytearray(model.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(data.draw(st.integers(1, 16))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(content)
+    # WHEN it is judged
+    status, _, err = judge(capsys, path, clips, "--limit", "3")
+    # THEN it is judged, or refused in one line
+    assert status in (0, 1)
+    assert status == 0 or err.startswith("kws.evaluate: ")
 
 
 def test_nothing_to_judge_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,42 @@
+"""Clips a second on one core: the front end in numpy beside TFLM's C library.
+
+.venv/jobs/bin/python benchmarks/front_end.py
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = REPOSITORY / "tests" / "unit" / "jobs"
+sys.path[:0] = [str(REPOSITORY / "jobs"), str(TESTS)]
+
+import oracle  # noqa: E402
+from kws import features  # noqa: E402
+
+CLIPS = 512
+ROUNDS = 3
+
+
+def clips_a_second(work: Callable[[], object]) -> float:
+    """The best of a few rounds, in CPU time."""
+    spent = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        work()
+        spent.append(time.process_time() - started)
+    return CLIPS / min(spent)
+
+
+def main() -> None:
+    clips = np.random.default_rng(0).integers(-3000, 3000, (CLIPS, 16000)).astype(np.int16)
+    library = oracle.build(REPOSITORY / "build" / "oracle", TESTS / "oracle-requirements.txt")
+    print(f"kws.features      {clips_a_second(lambda: features.MICRO.features(clips)):7.0f} clips/s")
+    print(f"TFLM's C library  {clips_a_second(lambda: [library.features(clip) for clip in clips]):7.0f} clips/s")
+
+
+if __name__ == "__main__":
+    main()
