@@ -1,0 +1,88 @@
+"""Builds the firmware once, and what its tests share: models, keys, images, a server of releases."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parents[3]
+FIRMWARE = ROOT / "firmware"
+
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "jobs")]
+
+import firmware_library  # noqa: E402
+import signing  # noqa: E402
+import tflite_models  # noqa: E402
+from device_runner import DeviceRunner  # noqa: E402
+from release_server import ReleaseServer  # noqa: E402
+
+BOARD = "CY8CPROTO_062_4343W"
+
+
+def _make(*goals: str) -> None:
+    subprocess.run(["make", "-s", "-C", str(FIRMWARE), *goals], check=True)
+
+
+@pytest.fixture(scope="session")
+def host_build() -> Path:
+    _make("host")
+    return FIRMWARE / "build" / "host"
+
+
+@pytest.fixture(scope="session")
+def sanitized_build() -> Path:
+    _make("sanitize")
+    return FIRMWARE / "build" / "sanitize"
+
+
+@pytest.fixture(scope="session")
+def library(host_build: Path) -> "firmware_library.Library":
+    return firmware_library.Library(host_build / "libearshot.so")
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> "signing.SigningKey":
+    return signing.SigningKey()
+
+
+@pytest.fixture(scope="session")
+def board_model(library) -> bytes:
+    """A small model with this front end's card: it runs on the board."""
+    return tflite_models.keyword_model(library.frontend_id())
+
+
+@pytest.fixture(scope="session")
+def image_maker(tmp_path_factory, signing_key, library):
+    """make(payload, n, …) -> model image 1.0.n, cached by its arguments."""
+    folder = tmp_path_factory.mktemp("images")
+    known: dict[tuple, bytes] = {}
+
+    def make(payload: bytes, n: int = 1, **changes) -> bytes:
+        settings = {"board": BOARD, "frontend": library.frontend_id(), "counter": n, "version": f"1.0.{n}"} | changes
+        key = settings.pop("key", signing_key)
+        name = (payload, id(key), *settings.items())
+        if name not in known:
+            known[name] = signing.model_image(folder, payload, key, **settings)
+        return known[name]
+
+    return make
+
+
+@pytest.fixture
+def server():
+    with ReleaseServer() as running:
+        yield running
+
+
+@pytest.fixture
+def device(tmp_path, host_build, signing_key, server) -> DeviceRunner:
+    """A provisioned device that polls the server."""
+    key = tmp_path / "pub.der"
+    key.write_bytes(signing_key.spki)
+    runner = DeviceRunner(host_build / "earshot-device", tmp_path / "device", BOARD, "host-0001", server.url)
+    assert runner.provision(key)[0] == 0
+    return runner

@@ -1,0 +1,42 @@
+"""The device program as a process."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+POWER_CUT_STATUS = 99
+
+
+@dataclass
+class DeviceRunner:
+    program: Path
+    folder: Path
+    board: str
+    name: str
+    releases: str
+    reports: str | None = None
+    timeout_ms: int = 5000
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, list[dict]]:
+        """Exit status and events."""
+        command = [str(self.program), "--dir", str(self.folder), "--board", self.board, "--id", self.name]
+        command += ["--releases", self.releases, "--timeout-ms", str(self.timeout_ms)]
+        if self.reports is not None:
+            command += ["--reports", self.reports]
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, env=os.environ | environment, timeout=120, check=False
+        )
+        assert done.returncode >= 0, (done.returncode, done.stderr)
+        assert b"Sanitizer" not in done.stderr, done.stderr.decode(errors="replace")
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    def provision(self, key: Path) -> tuple[int, list[dict]]:
+        return self.run("provision", "--key", str(key))
+
+    def poll(self, **environment: str) -> tuple[int, list[dict]]:
+        return self.run("poll", "--once", **environment)
+
+    def listen(self, *files: Path, stream: bool = False) -> tuple[int, list[dict]]:
+        return self.run("listen", *(["--stream"] if stream else []), *(str(f) for f in files))
