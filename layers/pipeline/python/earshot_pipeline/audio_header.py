@@ -128,7 +128,8 @@ def _container(head: bytes, extension: str) -> str:
 
 def _what_it_is(head: bytes) -> str:
     for offset, magic, name in _MAGIC:
-        if head[offset : offset + len(magic)].lower() == magic.lower():
+        found = head[offset : offset + len(magic)]
+        if found == magic or (magic.startswith(b"<") and found.lower() == magic.lower()):
             return f"{name} file"
     if head[:4] == b"RIFF":
         return f"a RIFF file without audio ({head[8:12].decode('ascii', 'replace')!r})"
