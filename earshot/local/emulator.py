@@ -15,6 +15,7 @@ What is changed, and why:
 - S3 events carry the object's version, and are delivered in order by one
   thread instead of a new thread each.
 - EventBridge writes to an SQS queue only where the queue's policy lets it.
+- FilterLogEvents looks at a stream's prefix.
 - Any credentials mean the one account; a twelve-digit key is no account of its own.
 - CloudFormation asks `earshot.local` for types that ministack does not have.
 """
@@ -99,6 +100,7 @@ class Emulator:
         self._adapt_http_api()
         self._adapt_s3_events()
         self._adapt_queue_policies()
+        self._adapt_logs()
 
     @property
     def application(self) -> Asgi:
@@ -362,6 +364,21 @@ class Emulator:
 
         eventbridge._invoke_target = invoke_for
         eventbridge._dispatch_to_sqs = to_permitted_queue
+
+    def _adapt_logs(self) -> None:
+        from ministack.services import cloudwatch_logs
+
+        original = cloudwatch_logs._filter_log_events
+
+        def filter_by_prefix(request: dict[str, Any]) -> Any:
+            prefix = request.get("logStreamNamePrefix")
+            group = cloudwatch_logs._log_groups.get(request.get("logGroupName", ""))
+            if prefix and group:
+                found = [stream for stream in group["streams"] if stream.startswith(prefix)]
+                request = {**request, "logStreamNames": found or [prefix]}
+            return original(request)
+
+        cloudwatch_logs._filter_log_events = filter_by_prefix
 
 
 def _openapi_routes(body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

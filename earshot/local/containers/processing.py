@@ -48,7 +48,7 @@ def run_processing(
     """
     name = job["ProcessingJobName"]
     hosts = host_names(job["ProcessingResources"]["ClusterConfig"]["InstanceCount"])
-    rooms = {host: Room(workshop.folder / name / host) for host in hosts}
+    rooms = {host: Room(workshop.folder / "processing" / name / host) for host in hosts}
     try:
         role_of(job["AppSpecification"]["ImageUri"])
         _fill(workshop, job, rooms, stop)

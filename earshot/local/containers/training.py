@@ -64,7 +64,7 @@ def run_training(
     """
     name = job["TrainingJobName"]
     names = host_names(job["ResourceConfig"]["InstanceCount"])
-    rooms = {host: Room(workshop.folder / name / host) for host in names}
+    rooms = {host: Room(workshop.folder / "training" / name / host) for host in names}
     try:
         role = role_of(job["AlgorithmSpecification"]["TrainingImage"])
         phase("Downloading")
