@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import botocore.exceptions
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -28,11 +27,10 @@ from earshot import clips as clip_files
 from earshot import datasets, device, doctor, evaluate, localcloud, releases, runs
 from earshot.errors import EarshotError
 from earshot.target import Target, choose, dumps
-from earshot.views import confusion_table, device_line, seconds, share
+from earshot.views import confusion_table, device_line, seconds, share, terminal
 
-# Tables for people are wide enough to be read where there is no terminal to ask for its width.
-screen = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-notes = Console(stderr=True, highlight=False)
+screen = terminal()
+notes = terminal(stderr=True)
 
 app = typer.Typer(
     name="earshot",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from collections.abc import Callable
 
 from earshot.errors import EarshotError
@@ -34,8 +35,19 @@ def deploy(target: Target, config: str, parameters: dict[str, str], say: Callabl
     """
     arguments = ["deploy", "--config-env", config, "--stack-name", target.stack, "--no-fail-on-empty-changeset"]
     if parameters:
-        arguments += ["--parameter-overrides", *[f'{name}="{value}"' for name, value in parameters.items()]]
+        # What the command line gives replaces samconfig's list as a whole: it is taken along.
+        merged = {**_configured(config), **parameters}
+        arguments += ["--parameter-overrides", *[f'{name}="{value}"' for name, value in merged.items()]]
     _sam(arguments, target.environment, say)
+
+
+def _configured(config: str) -> dict[str, str]:
+    """Template parameters that samconfig.toml gives an environment."""
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    if config not in environments:
+        raise EarshotError(f"samconfig.toml has no environment {config}; it has {', '.join(list(environments)[1:])}")
+    overrides = environments[config].get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    return dict(override.split("=", 1) for override in overrides)
 
 
 def _sam(arguments: list[str], environment: dict[str, str], say: Callable[[str], None]) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """Where things are printed; wide enough for tables where there is no terminal to ask for its width."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 160)
 
 
 def share(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections import Counter
@@ -9,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,6 +24,7 @@ from earshot.demo.hearing import Heard, hear
 from earshot.demo.watch import Watch
 from earshot.errors import EarshotError
 from earshot.target import LOCAL_REGION, Target
+from earshot.views import terminal
 
 DIRECTORY = project.BUILD / "demo"
 PATIENCE_SECONDS = 240  # without anything new; a slow machine makes progress all the same
@@ -42,7 +43,7 @@ def run(clips: Path | None, keywords: list[str]) -> None:
     """
     began = time.monotonic()
     columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(highlight=False), transient=True) as progress:
+    with Progress(*columns, console=terminal(), transient=True) as progress:
         screen = progress.console
         shutil.rmtree(DIRECTORY, ignore_errors=True)
         DIRECTORY.mkdir(parents=True)
@@ -143,8 +144,7 @@ def _drop(target: Target, watch: Watch, what: str, drops: list[Drop]) -> int:
 
 
 def _show_heard(watch: Watch, heard: list[Heard]) -> None:
-    step = max(1, len(heard) // SHOWN)
-    for one in heard[::step][:SHOWN]:
+    for one in random.Random(len(heard)).sample(heard, min(SHOWN, len(heard))):  # noqa: S311 - which to show
         mark = "[green]✓[/green]" if one.board == one.said else "[red]✗[/red]"
         watch.say(
             f"  {mark} {escape(one.path.parent.name)}/{escape(one.path.name)}: board heard {one.board},"

@@ -78,8 +78,8 @@ def show(summary: dict[str, Any], screen: Console) -> None:
         f"\n[bold]Clips[/bold]     {clips['dropped']} dropped = {clips['ingested']} ingested"
         f" + {clips['duplicate']} duplicate + {len(clips['quarantined'])} quarantined"
     )
-    for key, reason in clips["quarantined"].items():
-        screen.print(f"          [yellow]{escape(key)}[/yellow]: {escape(reason)}", soft_wrap=True)
+    for reason in clips["quarantined"].values():
+        screen.print(f"          [yellow]{escape(reason)}[/yellow]", soft_wrap=True)
     table = Table(
         "run", "state", "version", "new", "clips", "float", "int8", "model", "arena", "preprocess", "train", "release",
         box=None, title="Runs", title_justify="left", title_style="bold",

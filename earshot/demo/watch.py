@@ -42,6 +42,7 @@ class Watch:
         self._states: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self._endpoint: str | None = None
+        self._last_event: dict[str, Any] | None = None
         self._bars: dict[str, TaskID] = {}
         self.counts: dict[str, int] = {}
         self.runs: list[dict[str, Any]] = []
@@ -100,14 +101,16 @@ class Watch:
         for key, reason in runs.quarantine(self._target).items():
             if key not in self._quarantined:
                 self._quarantined.add(key)
-                self.say(f"[yellow]quarantine[/yellow]  {escape(key)}: {escape(reason)}")
+                self.say(f"[yellow]quarantine[/yellow]  {escape(reason)}")
         self.runs = runs.list_runs(self._target)
         for run in reversed(self.runs):
             self._follow(run)
         self._look_at_endpoint()
         for event in self._board.news():
-            if event["event"] not in ("checking", "current"):
-                self.say(device_line(event))
+            if event["event"] in ("checking", "current") or event == self._last_event:
+                continue  # a board that asks every two seconds says the same again and again
+            self._last_event = event
+            self.say(device_line(event))
 
     def _follow(self, run: dict[str, Any]) -> None:
         if self._states.get(run["id"]) != run["state"]:
