@@ -14,8 +14,8 @@ es_status es_softmax_check(es_model *m, es_node *n)
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const double beta = (double)es_fb_f32(&m->file, n->options, BETA, 0.0f);
-    const double largest = (double)INT32_MAX;
-    double real = beta * (double)in->scale * (double)(1 << (31 - DIFFERENCE_INTEGER_BITS));
+    const double steepest = (double)(1 << 30);
+    const double real = beta * (double)in->scale * (double)(1 << (31 - DIFFERENCE_INTEGER_BITS));
 
     if (in->type != ES_TYPE_INT8 || in->rank < 1) {
         return ES_ERR_OPERATOR_INPUTS;
@@ -30,14 +30,16 @@ es_status es_softmax_check(es_model *m, es_node *n)
     if (!(beta > 0.0)) {
         return ES_ERR_OPERATOR_OPTIONS;
     }
-    if (!(real < largest)) {
-        real = largest;
-    }
     if (real < 1.0) {
         return ES_ERR_MODEL_QUANTISATION;
     }
+    if (!(real < steepest)) {
+        /* So steep that all but the largest inputs vanish: no difference other
+         * than 0 is ever scaled. */
+        n->u.softmax.difference_minimum = 0;
+        return ES_OK;
+    }
     if (!es_requantiser_from(real, &n->scaling)) {
-        /* 2^31 - 1 rounds to a shift of 31 bits, which no difference survives. */
         return ES_ERR_MODEL_QUANTISATION;
     }
     /* Differences below this are so far away that their exp is 0. */

@@ -3,6 +3,8 @@
 Prints how many were accepted (and then run) and refused. A crash or a sanitizer's report is the failure.
 """
 
+# mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
+
 import ctypes
 import random
 import sys
@@ -18,7 +20,11 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
         return bytes(copy[: rng.randrange(len(copy))])
     # Structure lies at the front and the end of a file; weights are in between.
     for _ in range(rng.randrange(1, 4)):
-        at = rng.randrange(min(len(copy), 3000)) if rng.random() < 0.5 else len(copy) - 1 - rng.randrange(min(len(copy), 3000))
+        at = (
+            rng.randrange(min(len(copy), 3000))
+            if rng.random() < 0.5
+            else len(copy) - 1 - rng.randrange(min(len(copy), 3000))
+        )
         kind = rng.random()
         if kind < 0.4:
             copy[at] ^= 1 << rng.randrange(8)

@@ -1,5 +1,7 @@
 """The front end in C against `kws.features`, bit for bit."""
 
+# mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
+
 import ctypes
 import os
 from pathlib import Path
@@ -28,7 +30,7 @@ def _synthetic_clips() -> np.ndarray:
         clips.append(impulses)
     for _ in range(40):
         # A voice of sorts: harmonics of a gliding pitch under a syllable's envelope.
-        pitch = np.cumsum(np.linspace(*rng.uniform(90, 260, 2), 16000)) / 16000
+        pitch = np.cumsum(np.linspace(rng.uniform(90, 260), rng.uniform(90, 260), 16000)) / 16000
         voice = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 30))
         clips.append(rng.uniform(500, 9000) * voice * np.exp(-(((t - rng.uniform(4000, 12000)) / 3000) ** 2)))
     return np.clip(np.array(clips), -32768, 32767).astype(np.int16)

@@ -1,5 +1,7 @@
 """The device hears clips and streams; the WAV reader takes what it should and nothing else."""
 
+# mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
+
 import ctypes
 import json
 import struct
@@ -8,6 +10,7 @@ import wave
 import numpy as np
 import pytest
 import tflite_models
+from kws import micro
 
 
 @pytest.fixture
@@ -22,7 +25,16 @@ def _wav(samples: bytes, *, rate=16000, channels=1, bits=16, form=1, data_size=N
     block = channels * bits // 8
     header = struct.pack("<HHIIHH", form, channels, rate, rate * block, block, bits) + extra
     size = len(samples) if data_size is None else data_size
-    body = b"WAVE" + b"fmt " + struct.pack("<I", len(header)) + header + before + b"data" + struct.pack("<I", size) + samples
+    body = (
+        b"WAVE"
+        + b"fmt "
+        + struct.pack("<I", len(header))
+        + header
+        + before
+        + b"data"
+        + struct.pack("<I", size)
+        + samples
+    )
     return b"RIFF" + struct.pack("<I", len(body) if riff_size is None else riff_size) + body
 
 
@@ -110,8 +122,6 @@ def test_a_stream_is_fed_by_the_rule_in_the_header(device, server, image_maker, 
     status, events = device.listen(path, stream=True)
     # THEN the words are those of the rule, computed here
     assert status == 0
-    from kws import micro
-
     frames = micro.quantise(micro.MicroStream().feed(samples[None, :]))[0]
     window = np.full((49, 40), -128, np.int8)
     rule, expected = Rule(["yes", "no", "unknown", "silence"], **settings), []
@@ -133,7 +143,8 @@ class Rule:
         self.kept, self.last = [], None
 
     def push(self, scores, at_ms):
-        self.kept = [k for k in self.kept if k[0] >= at_ms - self.average_ms][-63:] + [(at_ms, scores)]
+        recent = [k for k in self.kept if k[0] >= at_ms - self.average_ms]
+        self.kept = [*recent[-63:], (at_ms, scores)]
         if len(self.kept) < self.minimum_count:
             return None
         average = sum(s + 128 for _, s in self.kept) // len(self.kept)

@@ -1,5 +1,7 @@
 """Small int8 .tflite models, written field by field: odd shapes, strides and zero points that no converter makes."""
 
+# mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
+
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,7 +151,11 @@ def dense_model(rng, *, batch=1, depth=17, units=5, activation=0, zero_points=(4
     x = model.tensor((batch, depth), scale_in or rng.uniform(0.005, 0.2), zero_points[0])
     scales = rng.uniform(0.001, 0.02, units) if per_channel else rng.uniform(0.001, 0.02)
     w = model.tensor((units, depth), scales, 0, rng.integers(-127, 128, (units, depth)))
-    b = model.tensor((units,), model.scale(x) * np.atleast_1d(scales), 0, rng.integers(-3000, 3000, units), INT32) if bias else -1
+    b = (
+        model.tensor((units,), model.scale(x) * np.atleast_1d(scales), 0, rng.integers(-3000, 3000, units), INT32)
+        if bias
+        else -1
+    )
     y = model.tensor((batch, units), rng.uniform(0.02, 0.5), zero_points[1])
     table = options(schema.FullyConnectedOptionsT, fusedActivationFunction=activation)
     model.operator(CODES.FULLY_CONNECTED, [x, w, b], [y], table, OPTIONS.FullyConnectedOptions, 4)
