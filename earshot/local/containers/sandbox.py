@@ -13,6 +13,7 @@ written into it then reads nothing: this is the one limit of the fallback.
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ML = "/opt/ml"
 TMP = "/tmp"  # noqa: S108 - the place itself, in the container
+_CONTAINER_PATH = re.compile(r"(?<![\w./-])(?:/opt/ml|/tmp)(?![\w.-])")
 
 # $1 the folder for /opt/ml, $2 the folder for /tmp, $3 a scratch folder, $4 the working directory, $5 paths to keep
 # visible although they lie below /tmp (one a line); then the command.
@@ -132,4 +134,6 @@ def enclosed(
 
 
 def _rewritten(word: str, room: Room) -> str:
-    return word.replace(ML, str(room.ml)).replace(f"{TMP}/", f"{room.tmp}/")
+    """Replace a container's paths; all in one pass, since the job's own folder may lie below /tmp."""
+    places = {ML: str(room.ml), TMP: str(room.tmp)}
+    return _CONTAINER_PATH.sub(lambda match: places[match[0]], word)
