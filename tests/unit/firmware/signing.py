@@ -36,7 +36,8 @@ def model_image(
         [
             sys.executable, "-m", "imgtool.main", "sign", "-k", str(pem), "-e", "little", "--pad-header",
             "--align", "8", "-H", "0x400", "--non-bootable", "-v", version, "--slot-size", "0x40000",
-            "--security-counter", str(counter), "--custom-tlv", "0x00a0", board, "--custom-tlv", "0x00a1", frontend, str(source), str(target),
+            "--security-counter", str(counter), "--custom-tlv", "0x00a0", board, "--custom-tlv", "0x00a1", frontend,
+            str(source), str(target),
         ],
         check=True, capture_output=True,
     )  # fmt: skip
