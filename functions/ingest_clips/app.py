@@ -50,7 +50,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     taken = Intake(wiring.bucket(environment, "CLIPS_BUCKET"), table).take([drop for drop in drops.values() if drop])
     for name, change in taken.counts.items():
         metrics.add_metric(_UNITS[name], MetricUnit.Count, change)
-    logger.info("batch taken in", records=len(drops), failed=len(taken.failed), **taken.counts)
+    logger.info("batch taken in", records=len(drops), failed=len(taken.failed), extra=taken.counts)
     if taken.clips:
         now = time.time()
         arrivals = table.note_arrivals(now)

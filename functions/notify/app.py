@@ -33,7 +33,7 @@ once = IdempotencyConfig(
 @idempotent_function(data_keyword_argument="ending", persistence_store=told, config=once)
 def _tell(ending: dict[str, str], subject: str, body: str) -> None:
     client("sns").publish(TopicArn=environment.text("TOPIC"), Subject=subject, Message=body)
-    logger.info("told", **ending)
+    logger.info("told", extra=ending)
 
 
 @metrics.log_metrics(capture_cold_start_metric=True)

@@ -33,6 +33,11 @@ def _ask(function: str, run: str) -> None:
     )
 
 
+def _end(table: Table, run: Run, stuck: Failed) -> None:
+    logger.error("run is stuck", run=run.id, state=run.state)
+    wiring.announce_end(environment, *table.advance(run.id, lambda _: stuck), stuck.at)
+
+
 @metrics.log_metrics(capture_cold_start_metric=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context
@@ -43,8 +48,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # no
     for run in _open_runs(table):
         stuck: Failed | None = patience.overdue(run, now)
         if stuck is not None:
-            logger.error("run is stuck", run=run.id, state=run.state)
-            wiring.announce_end(environment, *table.advance(run.id, lambda _, fault=stuck: fault), now)
+            _end(table, run, stuck)
         elif run.ended:
             wiring.announce_end(environment, *table.demanded(run.id), now)
         for function in OWNERS.get(run.state, ()):
@@ -53,4 +57,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # no
     counters = table.counters()
     for name, total in counters.items():
         metrics.add_metric(f"Clips{name.capitalize()}Total", MetricUnit.Count, total)
-    logger.info("reconciled", **counters)
+    logger.info("reconciled", extra=counters)

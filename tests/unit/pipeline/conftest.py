@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "layers/pipeline/python"))
+for _path in (Path(__file__).parents[3] / "layers/pipeline/python", Path(__file__).parent):
+    sys.path.insert(0, str(_path))

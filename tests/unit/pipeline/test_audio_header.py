@@ -138,10 +138,9 @@ def test_no_bytes_raise_anything_else(head, size, extension):
     # GIVEN any bytes and size WHEN they are read THEN there is a format or a refusal
     try:
         audio = read_header(head, size, extension)
-    except BadAudioError as refusal:
-        assert str(refusal)
-    else:
-        assert audio.frames > 0
+    except BadAudioError:
+        return
+    assert audio.frames > 0
 
 
 @given(st.integers(0, 2**32), st.sampled_from([wav(), flac(), wav(before=chunk(b"LIST", 9000))]))

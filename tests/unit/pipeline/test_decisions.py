@@ -54,7 +54,8 @@ def test_clip_keys(key, label, speaker):
     "key",
     [
         "clips/a.wav", "clips//a.wav", "clips/Yes/a.wav", "clips/yes!/a.wav", "clips/_noise_/a.wav", "clips/yes/",
-        "clips/yes/.wav", "clips/yes/a.mp3", "clips/yes/a", "clips/9/a.wav", f"clips/{'a' * 33}/a.wav", "other/yes/a.wav",
+        "clips/yes/.wav", "clips/yes/a.mp3", "clips/yes/a", "clips/9/a.wav", f"clips/{'a' * 33}/a.wav",
+        "other/yes/a.wav",
         "clips/../yes/a.wav", "clips/yes\n/a.wav", "clips/yes\n",
     ],
 )  # fmt: skip

@@ -121,3 +121,11 @@ class RunRequest(_Open):
 
     source: Literal["earshot.reconcile"]
     run: str
+
+
+class RollbackRequest(BaseModel):
+    """A person asks for an earlier version's model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str

@@ -52,6 +52,8 @@ class Packages:
 
 
 def _summary(run: Run) -> str:
+    if run.reissue_of:
+        return f"the model of version {run.reissue_of} again"
     missed = [str(verdict) for verdict in run.verdicts if not verdict.passed]
     return "; ".join(missed) if missed else "all gates passed"
 

@@ -79,6 +79,7 @@ class Run:
         firmware_done: the release is published for every board.
         reason: why it failed or was rejected.
         announced: its end was told.
+        reissue_of: the version whose model it releases again under a higher one; "" for a run that trains.
         revision: counted up by every write, for optimistic locking.
     """
 
@@ -99,6 +100,7 @@ class Run:
     firmware_done: bool = False
     reason: str = ""
     announced: bool = False
+    reissue_of: str = ""
     revision: int = 0
 
     @property
@@ -108,8 +110,8 @@ class Run:
 
     @property
     def holds_slot(self) -> bool:
-        """Whether it keeps other runs from starting. One that waits for a person does not."""
-        return not self.ended and self.approval is not Approval.PENDING
+        """Whether it keeps other runs from starting. One that waits for a person, or trains nothing, does not."""
+        return not self.ended and self.approval is not Approval.PENDING and not self.reissue_of
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,30 @@ class Action(StrEnum):
 def claim(run: str, at: float) -> Run:
     """A new run, which has claimed every clip that waits."""
     return Run(run, RunState.CLAIMED, {"created": at})
+
+
+def reissue(released: Run, run: str, version: Version, at: float) -> Run:
+    """A run that releases the model of another again, under a higher version: boards never go to a lower one.
+
+    Args:
+        released: a run whose model has a version.
+        run: the new run's id.
+        version: the new version.
+        at: now, in seconds since the epoch.
+    """
+    return Run(
+        id=run,
+        state=RunState.REGISTERING,
+        times={"created": at, "train_end": at},
+        clips_total=released.clips_total,
+        dataset_sha256=released.dataset_sha256,
+        version=version,
+        verdicts=released.verdicts,
+        card=released.card,
+        bundle=released.bundle,
+        approval=Approval.APPROVED,
+        reissue_of=str(released.version),
+    )
 
 
 def advance(run: Run, event: Event) -> tuple[Run, tuple[Action, ...]]:

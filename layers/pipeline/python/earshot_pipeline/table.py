@@ -20,7 +20,7 @@ from earshot_pipeline.debounce import Arrivals
 from earshot_pipeline.gates import Verdict
 from earshot_pipeline.ingest import Clip, Fate, KeyRecord, KeyState
 from earshot_pipeline.naming import run_id
-from earshot_pipeline.run import Action, Approval, Event, Run, RunState, actions, advance, claim
+from earshot_pipeline.run import Action, Approval, Event, Run, RunState, actions, advance, claim, reissue
 from earshot_pipeline.version import Version
 
 SHARDS = tuple("0123456789abcdef")
@@ -175,6 +175,36 @@ class Table:
         except ConflictError:
             return None
         return run
+
+    def reissue_run(self, version: Version, at: float) -> Run:
+        """Make a run that releases the model of an earlier version again.
+
+        Raises:
+            UnknownRunError: when no run has this version.
+            ConflictError: when others make runs at the same time again and again.
+        """
+        item = self._get({"pk": "VERSIONS", "sk": f"{version.number:07d}"})
+        if item is None:
+            raise UnknownRunError(f"version {version} is not in the table; see `earshot models`")
+        released = self.run(item["run"])
+        for _ in range(_ATTEMPTS):
+            pipeline = self.pipeline()
+            run = reissue(released, run_id(pipeline.runs + 1), Version(pipeline.versions + 1), at)
+            condition = "runs = :runs AND versions = :versions"
+            counted = {":runs": pipeline.runs, ":versions": pipeline.versions}
+            values = counted | {":run": pipeline.runs + 1, ":version": pipeline.versions + 1}
+            try:
+                self._transact(
+                    [
+                        self._pipeline_update("SET runs = :run, versions = :version", condition, values),
+                        self._put(_run_item(run), "attribute_not_exists(pk)"),
+                        self._put(_version_item(run)),
+                    ]
+                )
+            except ConflictError:
+                continue
+            return run
+        raise ConflictError("runs are made too often at this moment; try again")
 
     def run(self, run: str) -> Run:
         """A run.

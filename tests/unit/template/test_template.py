@@ -1,0 +1,201 @@
+"""What the template promises: dead letters, least privilege, encryption, alarms, and the names that others read."""
+
+import re
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / "layers/jobs"))
+
+# Actions that know no resources: AWS's authorisation reference says so of each.
+WITHOUT_RESOURCES = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as {function: argument}."""
+
+
+def _short_form(loader, suffix, node):
+    if isinstance(node, yaml.ScalarNode):
+        return {suffix: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    return {suffix: loader.construct_mapping(node, deep=True)}
+
+
+Loader.add_multi_constructor("!", _short_form)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Loader)
+RESOURCES = TEMPLATE["Resources"]
+
+
+def of_type(kind):
+    return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+
+
+def function_statements(function):
+    for policy in function["Properties"]["Policies"]:
+        yield from policy["Statement"]
+
+
+def role_statements():
+    for role in of_type("AWS::IAM::Role").values():
+        for policy in role["Properties"]["Policies"]:
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_function_is_in_the_template_and_has_its_folder():
+    # GIVEN the folders WHEN compared with the template THEN each function has one of its own
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert {function["Properties"]["CodeUri"] for function in FUNCTIONS.values()} == {
+        f"functions/{folder}/" for folder in folders
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_has_a_role_log_and_alarm_of_its_own(name):
+    # GIVEN a function WHEN it is looked at THEN its role is made from its own statements, its log group keeps for a
+    # stated time, and an alarm watches its errors
+    properties = FUNCTIONS[name]["Properties"]
+    assert "Role" not in properties
+    assert properties["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
+    assert RESOURCES[f"{name}Logs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    alarm = RESOURCES[f"{name}Errors"]["Properties"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
+
+
+def test_no_statement_has_a_star_where_a_resource_can_be_named():
+    # GIVEN every statement of functions and roles WHEN read THEN actions are written out and resources named
+    statements = [each for function in FUNCTIONS.values() for each in function_statements(function)]
+    for statement in [*statements, *role_statements()]:
+        actions = listed(statement["Action"])
+        assert not any("*" in action for action in actions)
+        if "*" in listed(statement["Resource"]):
+            assert set(actions) <= WITHOUT_RESOURCES
+
+
+def test_every_rule_has_dead_letters_and_says_how_often_it_retries():
+    # GIVEN the rules and schedules WHEN read THEN each edge has a dead-letter queue and a retry policy
+    edges = [target for rule in of_type("AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
+    for function in FUNCTIONS.values():
+        for source in function["Properties"].get("Events", {}).values():
+            if source["Type"] in ("EventBridgeRule", "ScheduleV2"):
+                edges.append(source["Properties"])
+            else:
+                assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert len(edges) == 11
+    for edge in edges:
+        assert edge["DeadLetterConfig"] == {"Arn": {"GetAtt": "EventDeadLetters.Arn"}}
+        assert edge["RetryPolicy"].keys() == {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"}
+    failure = TEMPLATE["Globals"]["Function"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+    assert failure["Destination"] == {"GetAtt": "FunctionDeadLetters.Arn"}
+
+
+def test_every_dead_letter_queue_has_an_alarm():
+    queues = {name for name in of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")}
+    watched = {
+        alarm["Properties"]["Dimensions"][0]["Value"]["GetAtt"].removesuffix(".QueueName")
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["Namespace"] == "AWS/SQS"
+    }
+    assert watched == queues == {"ClipsDeadLetters", "EventDeadLetters", "FunctionDeadLetters"}
+
+
+def test_the_clips_queue_outlasts_its_function():
+    # GIVEN Lambda's rule WHEN compared THEN the visibility timeout is six times the function's
+    timeout = FUNCTIONS["IngestClips"]["Properties"].get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+    assert RESOURCES["ClipsQueue"]["Properties"]["VisibilityTimeout"] == 6 * timeout
+    source = FUNCTIONS["IngestClips"]["Properties"]["Events"]["Clips"]["Properties"]
+    assert source["BatchSize"] > 10
+    assert source["MaximumBatchingWindowInSeconds"] >= 1
+
+
+@pytest.mark.parametrize("name", of_type("AWS::S3::Bucket"))
+def test_buckets_are_private_encrypted_and_tls_only(name):
+    properties = RESOURCES[name]["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["BucketEncryption"]
+    assert properties["LifecycleConfiguration"]["Rules"]
+    statements = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statements[0]["Effect"] == "Deny"
+    assert statements[0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert RESOURCES[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_people_hear_of_every_alarm():
+    assert all(
+        alarm["Properties"]["AlarmActions"] == [{"Ref": "Topic"}]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+    )
+
+
+def test_nothing_in_the_template_is_for_one_environment_only():
+    # GIVEN the template WHEN its conditions are listed THEN the only one is whether somebody is to be mailed
+    assert set(TEMPLATE["Conditions"]) == {"HasEmail"}
+    assert not re.search(r"local(stack|host)|ministack|emulat", (ROOT / "template.yaml").read_text(), re.IGNORECASE)
+
+
+def test_the_signing_key_signs_and_nothing_else():
+    key = RESOURCES["SigningKey"]["Properties"]
+    assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+    signers = [
+        name
+        for name, function in FUNCTIONS.items()
+        if any("kms:Sign" in listed(statement["Action"]) for statement in function_statements(function))
+    ]
+    assert signers == ["ConvertFirmware"]
+
+
+def test_outputs_are_those_that_the_command_line_reads():
+    contract = (ROOT / "docs/contracts.md").read_text()
+    line = next(line for line in contract.splitlines() if line.startswith("Stack outputs"))
+    assert set(re.findall(r"`([A-Z][A-Za-z]+)`", line)) == set(TEMPLATE["Outputs"])
+
+
+def test_functions_set_what_they_read():
+    # GIVEN a function's code and the modules that read settings for it WHEN compared with its environment
+    common = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    for function in FUNCTIONS.values():
+        properties = function["Properties"]
+        code = (ROOT / properties["CodeUri"] / "app.py").read_text()
+        read = set(re.findall(r'(?:text|number|integer|flag|environment, )\(?"([A-Z_]+)"', code))
+        read |= {"KEYWORDS"} if "keywords()" in code else set()
+        read |= {"BOARDS"} if "boards()" in code else set()
+        given = common | set(properties.get("Environment", {}).get("Variables", {}))
+        # THEN nothing is missing
+        assert read <= given
+
+
+def test_the_jobs_archive_is_the_same_bytes_every_time(tmp_path):
+    # GIVEN sources with caches, times and permissions of their own
+    import pack
+
+    for name in ("one", "other"):
+        jobs = tmp_path / name
+        for path in ("kws/a.py", "kws/__pycache__/a.pyc", "serve/inference.py", "tests/test_a.py"):
+            (jobs / path).parent.mkdir(parents=True, exist_ok=True)
+            (jobs / path).write_text(path)
+        for path in ("preprocess.py", "train.py", "requirements.txt", "requirements.in"):
+            (jobs / path).write_text(path)
+    (tmp_path / "other/kws/a.py").chmod(0o700)
+    (tmp_path / "other/kws/.cache.swp").touch()
+    # WHEN they are packed THEN the archives are equal, and hold what containers need
+    one, other = pack.pack(tmp_path / "one"), pack.pack(tmp_path / "other")
+    assert one == other
+    with tarfile.open(fileobj=BytesIO(one)) as archive:
+        assert archive.getnames() == ["kws/a.py", "preprocess.py", "requirements.txt", "serve/inference.py", "train.py"]
+    (tmp_path / "one/train.py").unlink()
+    with pytest.raises(FileNotFoundError, match=r"train\.py: missing"):
+        pack.pack(tmp_path / "one")
