@@ -37,6 +37,11 @@ setup: $(READY) .venv/.earshot-ready ## virtual environments and this project in
 	@echo ok
 	@touch $@
 
+# Used by checks where they are there: a C checker, and version 2 of the AWS command line.
+.PHONY: debian
+debian:
+	@tools/debian-packages cppcheck awscli
+
 .PHONY: firmware
 firmware: ## the board program for this machine
 	@$(MAKE) --no-print-directory -C firmware host
@@ -56,18 +61,24 @@ deploy: setup ## sam build and sam deploy to your AWS account (ENV=default or pr
 	.venv/sam/bin/sam build
 	.venv/sam/bin/sam deploy --config-env $(ENV)
 
+.PHONY: bench
+bench: setup firmware ## figures as ratios, printed and in build/bench/*.json
+	.venv/jobs/bin/python benchmarks/front_end.py
+	TF_CPP_MIN_LOG_LEVEL=3 .venv/jobs/bin/python benchmarks/inference.py
+
 # --- checks ---------------------------------------------------------------------------------------------------------
 
 .PHONY: test
 test: lint test-unit test-integration test-e2e ## every check and every test
 
 .PHONY: lint
-lint: setup ## ruff, mypy, cfn-lint, sam validate, C warnings
+lint: setup debian ## ruff, mypy, cfn-lint, sam validate, cppcheck
 	.venv/main/bin/ruff check .
 	.venv/main/bin/ruff format --check .
 	.venv/main/bin/mypy
 	.venv/main/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
+	if command -v cppcheck >/dev/null; then $(MAKE) --no-print-directory -C firmware cppcheck; fi
 
 .PHONY: test-unit
 test-unit: setup firmware ## tests of single rooms
@@ -75,11 +86,11 @@ test-unit: setup firmware ## tests of single rooms
 	.venv/jobs/bin/python -m pytest tests/unit/jobs tests/unit/firmware
 
 .PHONY: test-integration
-test-integration: setup firmware .venv/.sdk-ready ## rooms together, on the local cloud
+test-integration: setup ## rooms together, on the local cloud
 	.venv/main/bin/python -m pytest tests/integration
 
 .PHONY: test-e2e
-test-e2e: setup firmware .venv/.sdk-ready ## the main job as a user runs it, and other people's clients on it
+test-e2e: setup debian firmware .venv/.sdk-ready ## the main job as a user runs it, and other people's clients on it
 	.venv/main/bin/python -m pytest tests/e2e
 
 # --- housekeeping ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ TESTS = REPOSITORY / "tests" / "unit" / "jobs"
 sys.path[:0] = [str(REPOSITORY / "jobs"), str(TESTS)]
 
 import oracle  # noqa: E402
-from kws import features  # noqa: E402
+import results_file  # noqa: E402
+from kws import features, firmware  # noqa: E402
 
 CLIPS = 512
 ROUNDS = 3
@@ -34,8 +35,13 @@ def clips_a_second(work: Callable[[], object]) -> float:
 def main() -> None:
     clips = np.random.default_rng(0).integers(-3000, 3000, (CLIPS, 16000)).astype(np.int16)
     library = oracle.build(REPOSITORY / "build" / "oracle", TESTS / "oracle-requirements.txt")
-    print(f"kws.features      {clips_a_second(lambda: features.MICRO.features(clips)):7.0f} clips/s")
-    print(f"TFLM's C library  {clips_a_second(lambda: [library.features(clip) for clip in clips]):7.0f} clips/s")
+    board = firmware.Library()
+    results = {
+        "kws.features (numpy)": clips_a_second(lambda: features.MICRO.features(clips)),
+        "the board's C on this machine": clips_a_second(lambda: board.features(clips, features.MICRO.shape)),
+        "TFLM's C library": clips_a_second(lambda: [library.features(clip) for clip in clips]),
+    }
+    results_file.write("front_end", "clips/s on one core", results, beside="TFLM's C library")
 
 
 if __name__ == "__main__":

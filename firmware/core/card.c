@@ -29,11 +29,14 @@ static es_status read_labels(es_card *card, es_json *j)
         return invalid(j);
     }
     while ((kind = es_json_next(j)) == ES_JSON_STRING) {
-        char *label = card->labels[card->label_count];
+        char *label;
         uint8_t i;
 
-        if (card->label_count == ES_LABELS || es_json_string(j, label, ES_LABEL_BYTES + 1) != ES_OK ||
-            label[0] == '\0') {
+        if (card->label_count == ES_LABELS) {
+            return invalid(j);
+        }
+        label = card->labels[card->label_count];
+        if (es_json_string(j, label, ES_LABEL_BYTES + 1) != ES_OK || label[0] == '\0') {
             return invalid(j);
         }
         for (i = 0; i < card->label_count; i++) {

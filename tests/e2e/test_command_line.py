@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import DEMO, EARSHOT, ROOT, ours, run
+from stage import DEMO, EARSHOT, ROOT, ours, run
 
 
 def test_runs_are_listed_and_shown(demo):
