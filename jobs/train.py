@@ -88,7 +88,7 @@ def hyperparameters(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keywords", default="yes,no", help="comma separated")
     parser.add_argument("--frontend", default=features.MICRO.id, help="front end id of the features")
     parser.add_argument("--epochs", type=_number(int, 1, 10_000), default=20)
-    parser.add_argument("--samples_per_epoch", type=_number(int, 1, 10_000_000), default=20_480)
+    parser.add_argument("--samples_per_epoch", type=_number(int, 1, 10_000_000), default=20_480, help="at most")
     parser.add_argument("--batch_size", type=_number(int, 1, 65_536), default=128)
     parser.add_argument("--learning_rate", type=_number(float, 1e-9, 1.0), default=4e-3)
     parser.add_argument("--seed", type=_number(int, 0, 2**63), default=1)
@@ -145,7 +145,11 @@ def train(request: argparse.Namespace, folders: Folders, log: Callable[[str], No
         log("no speaker fell into the validation split: validation figures are of training clips")
 
     recipe = training.Recipe(
-        request.epochs, request.samples_per_epoch, request.batch_size, request.learning_rate, request.seed
+        epochs=request.epochs,
+        samples_per_epoch=training.samples_of_epoch(len(data.train), request.samples_per_epoch),
+        batch_size=request.batch_size,
+        learning_rate=request.learning_rate,
+        seed=request.seed,
     )
     training.prepare(recipe.seed)
     model = models.build(request.architecture, (*front_end.shape, 1), len(names))

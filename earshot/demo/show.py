@@ -21,7 +21,7 @@ from earshot.demo import summary as summaries
 from earshot.demo.board import Board
 from earshot.demo.broken import broken_clips
 from earshot.demo.hearing import Heard, hear
-from earshot.demo.watch import Watch
+from earshot.demo.watch import LOOK_SECONDS, Watch
 from earshot.errors import EarshotError
 from earshot.target import LOCAL_REGION, Target
 from earshot.views import terminal
@@ -117,11 +117,10 @@ def _cloud(keywords: list[str], progress: Progress) -> Target:
 
 
 def _main_job(target: Target, board: Board, watch: Watch, drops: clip_drops.Drops, keywords: list[str]) -> dict:
-    dropped = 0
     heard: list[Heard] = []
     for what, these in (("first drop", drops.first), ("second drop, more speakers", drops.second)):
-        dropped += _drop(target, watch, what, these)
-        newest = watch.until_settled(dropped, PATIENCE_SECONDS)
+        _drop(target, watch, what, these)
+        newest = watch.until_settled(PATIENCE_SECONDS)
         watch.say(f"[bold]the board and the endpoint hear {len(drops.held)} clips that no training saw[/bold]")
         heard = hear(target, board.device, drops.held, keywords, DIRECTORY / "microphone")
         _show_heard(watch, heard)
@@ -129,18 +128,21 @@ def _main_job(target: Target, board: Board, watch: Watch, drops: clip_drops.Drop
     assert board.version == newest["version"]
     endpoint = releases.endpoint(target)
     return summaries.summarise(
-        dropped, watch.counts, runs.quarantine(target), watch.runs, endpoint, newest["version"], heard
+        watch.dropped, watch.counts, runs.quarantine(target), watch.runs, endpoint, newest["version"], heard
     )
 
 
-def _drop(target: Target, watch: Watch, what: str, drops: list[Drop]) -> int:
+def _drop(target: Target, watch: Watch, what: str, drops: list[Drop]) -> None:
     began = time.monotonic()
+    watch.dropped += len(drops)
     with ThreadPoolExecutor(1) as beside:
         sending = beside.submit(clip_files.put, target, drops)
         watch.say(f"[bold]{what}: {len(drops)} files[/bold] into s3://{target.outputs['ClipsBucket']}/clips/")
+        while not sending.done():
+            watch.look()
+            time.sleep(LOOK_SECONDS)
         sent = sending.result()
     watch.say(f"{sent.uploaded} files sent in {time.monotonic() - began:.0f} s ({sent.bytes / 1e6:.0f} MB)")
-    return sent.uploaded
 
 
 def _show_heard(watch: Watch, heard: list[Heard]) -> None:

@@ -44,18 +44,23 @@ class Watch:
         self._endpoint: str | None = None
         self._last_event: dict[str, Any] | None = None
         self._bars: dict[str, TaskID] = {}
-        self.counts: dict[str, int] = {}
+        self.dropped = 0  # files, told by who drops them
+        self.counts = dict.fromkeys(runs.FATES, 0)
         self.runs: list[dict[str, Any]] = []
 
     def say(self, line: str) -> None:
         """Print a line above the bars, with the time of day."""
         self._progress.console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {line}", soft_wrap=True)
 
-    def until_settled(self, dropped: int, timeout: float) -> dict[str, Any]:
+    @property
+    def placed(self) -> int:
+        """Dropped files that have their place: in the index, known as duplicates, or in quarantine."""
+        return sum(self.counts.values())
+
+    def until_settled(self, timeout: float) -> dict[str, Any]:
         """Wait until every dropped clip has its place and the newest model is served and confirmed on the board.
 
         Args:
-            dropped: Files dropped so far.
             timeout: Seconds without anything new after which it gives up.
 
         Returns:
@@ -66,15 +71,14 @@ class Watch:
         """
         quiet_since, before = time.monotonic(), None
         while True:
-            self.look(dropped)
+            self.look()
             newest = self.runs[0] if self.runs else None
             if newest and newest["state"] in BROKEN:
                 raise EarshotError(f"run {newest['id']} ended {newest['state']}: {newest['reason']}")
-            placed = sum(self.counts[kind] for kind in ("ingested", "duplicate", "quarantined"))
             if (
                 newest
                 and newest["state"] == "released"
-                and placed == dropped
+                and self.placed == self.dropped
                 and "first_arrival" not in runs.pipeline(self._target)
                 and self._board.version == newest["version"]
             ):
@@ -82,22 +86,21 @@ class Watch:
                     self._progress.remove_task(bar)
                 self._bars.clear()
                 return newest
-            now = (placed, newest and newest["state"], self._board.version, tuple(self._tokens.values()))
+            now = (self.placed, newest and newest["state"], self._board.version, tuple(self._tokens.values()))
             if now != before:
                 quiet_since, before = time.monotonic(), now
             if time.monotonic() - quiet_since > timeout:
                 raise EarshotError(
-                    f"nothing moved for {timeout:.0f} s: {placed} of {dropped} clips placed, run "
+                    f"nothing moved for {timeout:.0f} s: {self.placed} of {self.dropped} clips placed, run "
                     f"{newest['id'] + ' ' + newest['state'] if newest else 'none'}, board on {self._board.version};"
                     " look at `earshot runs` and build/local/server.log"
                 )
             time.sleep(LOOK_SECONDS)
 
-    def look(self, dropped: int) -> None:
+    def look(self) -> None:
         """Look once and say what is new."""
         self.counts = runs.counts(self._target)
-        placed = sum(self.counts[kind] for kind in ("ingested", "duplicate", "quarantined"))
-        self._bar("ingest", "clips ingested", placed, dropped)
+        self._bar("ingest", "clips ingested", self.placed, self.dropped)
         for key, reason in runs.quarantine(self._target).items():
             if key not in self._quarantined:
                 self._quarantined.add(key)

@@ -36,6 +36,15 @@ _CHECKPOINT = "checkpoint.npz"
 _EVALUATION_BATCH = 512
 
 
+# Fewer rows than this an epoch leave too few steps to learn in.
+_FEWEST_SAMPLES = 4096
+
+
+def samples_of_epoch(rows: int, most: int) -> int:
+    """Rows to draw in an epoch: as many as there are, so that a small dataset costs little; at most `most`."""
+    return min(most, max(rows, _FEWEST_SAMPLES))
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast to train.

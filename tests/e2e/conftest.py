@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stage import DEMO, EARSHOT, ROOT, Demo, interrupted_start, run  # noqa: E402
+from stage import DEMO, EARSHOT, ROOT, Demo, interrupted_start, run
 
 
 @pytest.fixture(scope="session")
