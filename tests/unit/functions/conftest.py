@@ -1,9 +1,11 @@
 import os
 import sys
+import threading
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 
 _HERE = Path(__file__).parent
@@ -25,6 +27,15 @@ def cloud(monkeypatch, tmp_path):
     (package / "sourcedir.tar.gz").write_bytes(b"the jobs' sources")
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("earshot_jobs", None)
+    one_at_a_time = threading.RLock()
+    answer = BaseClient._make_api_call
+
+    def answer_alone(*request):
+        # moto copies its tables to undo a transaction, and other threads must not write meanwhile.
+        with one_at_a_time:
+            return answer(*request)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer_alone)
     with mock_aws():
         from earshot_pipeline import aws, wiring
         from earshot_pipeline.settings import Environment

@@ -145,6 +145,14 @@ def test_the_newest_label_wins(cloud):
     assert cloud.table.counters() == {"ingested": 1, "duplicate": 1, "quarantined": 0}
 
 
+def test_a_long_clip_without_checksum_is_hashed(cloud):
+    # GIVEN a clip of 9 s whose SHA-256 S3 does not know WHEN it is taken in
+    content = clip(5, 9)
+    cloud.ingest(cloud.drop("clips/yes/long.wav", content, ChecksumAlgorithm="CRC32"))
+    # THEN its content is known all the same
+    assert [found.sha256 for found in cloud.table.clips()] == [hashlib.sha256(content).hexdigest()]
+
+
 @pytest.mark.parametrize(
     ("key", "content", "reason"),
     [

@@ -156,19 +156,18 @@ class Intake:
             return Finding(gone=True)
 
     def _inspect_content(self, drop: Drop, name: ClipName) -> Finding:
+        limits = NOISE_LIMITS if name.label == naming.NOISE_LABEL else WORD_LIMITS
+        if 0 < drop.size <= _READ_WHOLE:
+            # As most clips are: its hash needs all of it, and one request costs less than two.
+            content = self.bucket.read(drop.key, drop.version_id).data
+            audio_header.read_header(content[:HEAD_BYTES], len(content), name.extension, limits)
+            return Finding(name, hashlib.sha256(content).hexdigest())
         facts = self.bucket.facts(drop.key, drop.version_id)
         if facts.size > MAX_CLIP_BYTES:
             raise BadAudioError(f"{facts.size} bytes; clips may have {MAX_CLIP_BYTES}, cut it")
-        limits = NOISE_LIMITS if name.label == naming.NOISE_LABEL else WORD_LIMITS
-        sha256, head = facts.sha256, b""
-        if 0 < facts.size <= _READ_WHOLE and not sha256:
-            # Its hash needs all of it anyway, and one request is cheaper than two.
-            content = self.bucket.read(drop.key, drop.version_id).data
-            sha256, head = hashlib.sha256(content).hexdigest(), content[:HEAD_BYTES]
-        elif facts.size:
-            head = self.bucket.read_head(drop.key, HEAD_BYTES, drop.version_id)
+        head = self.bucket.read_head(drop.key, HEAD_BYTES, drop.version_id) if facts.size else b""
         audio_header.read_header(head, facts.size, name.extension, limits)
-        return Finding(name, sha256 or self.bucket.sha256(drop.key, drop.version_id))
+        return Finding(name, facts.sha256 or self.bucket.sha256(drop.key, drop.version_id))
 
     def _decide(
         self, drops: Sequence[Drop], findings: dict[Drop, Finding], known: dict[str, KeyRecord]

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ MAX_CLIP_BYTES = 64 * 1024 * 1024
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _SHA256_BYTES = 32
+_PIECE = 1024 * 1024
 _MAX_REASON = 1000
 
 
@@ -111,7 +113,18 @@ class Bucket:
             GoneError: when there is no such object.
             TooLargeError: when it has more than `limit` bytes.
         """
-        return hashlib.sha256(self._get(key, version_id, limit).data).hexdigest()
+        digest = hashlib.sha256()
+        try:
+            answer = self.s3.get_object(Bucket=self.name, Key=key, **_version(version_id))
+        except ClientError as fault:
+            raise self._gone(fault, key) from fault
+        with contextlib.closing(answer["Body"]) as body:
+            if answer["ContentLength"] > limit:
+                raise TooLargeError(f"{key}: {answer['ContentLength']} bytes; at most {limit} are read")
+            # In pieces: many threads do this at once.
+            for piece in body.iter_chunks(_PIECE):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under this key."""
@@ -181,7 +194,7 @@ class Bucket:
             answer = self.s3.get_object(Bucket=self.name, Key=key, **_version(version_id), **more)
         except ClientError as fault:
             raise self._gone(fault, key) from fault
-        with answer["Body"] as body:
+        with contextlib.closing(answer["Body"]) as body:
             if limit is not None and answer["ContentLength"] > limit:
                 raise TooLargeError(f"{key}: {answer['ContentLength']} bytes; at most {limit} are read")
             return Stored(body.read(), answer["ETag"])
