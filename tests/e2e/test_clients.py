@@ -66,7 +66,8 @@ def test_aws_tails_the_training_log(demo):
     # `logs tail` came with version 2, which no Python index carries but Debian does; what it asks, version 1 asks, too
     debians = shutil.which("aws", path="/usr/bin")
     if debians:
-        log = run([debians, "logs", "tail", "/aws/sagemaker/TrainingJobs", "--since", "1h"], demo.environment)
+        tail = ["logs", "tail", "/aws/sagemaker/TrainingJobs", "--since", "1h"]
+        log = run([debians, "--endpoint-url", demo.url, *tail], demo.environment)
     else:
         log = demo.aws(
             "logs", "filter-log-events", "--log-group-name", "/aws/sagemaker/TrainingJobs", "--interleaved",
@@ -77,13 +78,14 @@ def test_aws_tails_the_training_log(demo):
 
 
 def test_version_2_of_aws_works_as_well(demo, word, tmp_path):
-    command = shutil.which("aws", path="/usr/bin") or ROOT / ".venv/sam/bin/aws"
-    told = run([command, "sagemaker", "list-training-jobs", "--output", "json"], demo.environment)
+    # Debian's is older than the variable AWS_ENDPOINT_URL
+    command = [shutil.which("aws", path="/usr/bin") or ROOT / ".venv/sam/bin/aws", "--endpoint-url", demo.url]
+    told = run([*command, "sagemaker", "list-training-jobs", "--output", "json"], demo.environment)
     assert len(json.loads(told)["TrainingJobSummaries"]) >= 2
     answer = tmp_path / "answer.json"
     run(
         [
-            command, "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", demo.outputs["EndpointName"],
+            *command, "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", demo.outputs["EndpointName"],
             "--content-type", "audio/wav", "--body", f"fileb://{word}", answer,
         ],
         demo.environment,

@@ -2,7 +2,7 @@
 
 import json
 
-from stage import DEMO, EARSHOT, ROOT, ours, run
+from stage import DEMO, EARSHOT, run
 
 
 def test_runs_are_listed_and_shown(demo):
@@ -66,10 +66,3 @@ def test_a_rollback_is_a_new_higher_version_with_the_old_model(demo):
         demo.aws("s3", "cp", f"s3://{bucket}/{version}/{board}/model.tflite", str(path))
         models.append(path.read_bytes())
     assert models[0] == models[1]
-
-
-def test_zz_down_leaves_nothing_running(demo):
-    run(["make", "demo-down"], demo.environment)
-    assert ours() == {}
-    assert run(["make", "demo-down"], demo.environment)  # and again, for nothing
-    assert ROOT.exists()
