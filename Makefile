@@ -76,7 +76,7 @@ lint: setup debian ## ruff, mypy, cfn-lint, sam validate, cppcheck
 	.venv/main/bin/ruff check .
 	.venv/main/bin/ruff format --check .
 	.venv/main/bin/mypy
-	.venv/main/bin/cfn-lint template.yaml
+	.venv/main/bin/cfn-lint template.yaml --append-rules cfn_lint_serverless.rules
 	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
 	if command -v cppcheck >/dev/null; then $(MAKE) --no-print-directory -C firmware cppcheck; fi
 

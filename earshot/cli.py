@@ -27,7 +27,7 @@ from earshot import clips as clip_files
 from earshot import datasets, device, doctor, evaluate, localcloud, releases, runs
 from earshot.errors import EarshotError
 from earshot.target import Target, choose, dumps
-from earshot.views import confusion_table, device_line, seconds, share, terminal
+from earshot.views import confusion_table, device_line, seconds, share, terminal, verdict_line
 
 screen = terminal()
 notes = terminal(stderr=True)
@@ -257,7 +257,7 @@ def runs_show(
             screen.print(f"{key:<14}{escape(str(value))}")
     for verdict in found["verdicts"]:
         mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
-        screen.print(f"gate          {verdict['gate']}: {mark} ({verdict['value']} against {verdict['limit']})")
+        screen.print(f"gate          {mark}  {escape(verdict_line(verdict))}")
     if found["reason"]:
         screen.print(f"[red]reason        {escape(found['reason'])}[/red]")
     if summary["confusion"]:

@@ -36,6 +36,12 @@ def device_line(event: dict[str, Any]) -> str:
     return f"[{colour}]board {kind:<12}[/{colour}] {escape(rest)}"
 
 
+def verdict_line(verdict: dict[str, Any]) -> str:
+    """A gate's verdict in words."""
+    value = "not measured" if verdict["value"] is None else f"{verdict['value']:.6g}"
+    return f"{verdict['gate']} {value} (limit {verdict['limit']:g})"
+
+
 def confusion_table(confusion: dict[str, Any]) -> Table:
     """Rows are what was said, columns what was heard."""
     table = Table("said \\ heard", *confusion["labels"], box=None)

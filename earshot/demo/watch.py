@@ -15,7 +15,7 @@ from earshot import runs
 from earshot.demo.board import Board
 from earshot.errors import EarshotError
 from earshot.target import Target
-from earshot.views import device_line
+from earshot.views import device_line, verdict_line
 
 LOOK_SECONDS = 0.7
 EPOCH = re.compile(r"epoch (\d+)/(\d+) (.*)")
@@ -42,7 +42,8 @@ class Watch:
         self._states: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self._endpoint: str | None = None
-        self._last_event: dict[str, Any] | None = None
+        self._told: list[dict[str, Any]] = []
+        self._steps: set[tuple[str, str]] = set()
         self._bars: dict[str, TaskID] = {}
         self.dropped = 0  # files, told by who drops them
         self.counts = dict.fromkeys(runs.FATES, 0)
@@ -110,18 +111,34 @@ class Watch:
             self._follow(run)
         self._look_at_endpoint()
         for event in self._board.news():
-            if event["event"] in ("checking", "current") or event == self._last_event:
+            if event in self._told:
                 continue  # a board that asks every two seconds says the same again and again
-            self._last_event = event
+            self._told.append(event)
             self.say(device_line(event))
 
     def _follow(self, run: dict[str, Any]) -> None:
         if self._states.get(run["id"]) != run["state"]:
             self._states[run["id"]] = run["state"]
             self.say(_state_line(run))
+        if run["verdicts"] and self._first(run, "gates"):
+            for verdict in run["verdicts"]:
+                mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
+                self.say(f"gate        {mark}  {escape(verdict_line(verdict))}")
+        if run["firmware_done"] and self._first(run, "release"):
+            outputs = self._target.outputs
+            self.say(
+                f"[bold]release[/bold]     {run['version']} for {escape(outputs['Boards'])}: images, C arrays and"
+                f" job documents on {escape(outputs['ReleasesDomain'])}"
+            )
         if run["state"] in ("preprocessing", "training"):
             for job, group in runs.job_logs(self._target, run):
                 self._read_log(run, job, group)
+
+    def _first(self, run: dict[str, Any], step: str) -> bool:
+        """Whether this step of the run was not told before."""
+        before = len(self._steps)
+        self._steps.add((run["id"], step))
+        return len(self._steps) > before
 
     def _read_log(self, run: dict[str, Any], job: str, group: str) -> None:
         try:

@@ -87,7 +87,7 @@ def test_the_board_hears_words_of_strangers(demo):
 
 def test_the_steps_are_told_in_order(demo):
     told = [
-        "sam deploy", "first drop", "quarantine", "preprocessing", "training", "epoch", "releasing", "endpoint",
+        "sam deploy", "first drop", "quarantine", "preprocessing", "training", "epoch", "gate", "releasing", "endpoint",
         "board downloading", "board verified", "board trial", "board confirmed", "second drop", "Confusion",
     ]  # fmt: skip
     plain = re.sub(r"\x1b\[[0-9;]*m", "", demo.printed)
