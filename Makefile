@@ -37,10 +37,11 @@ setup: $(READY) .venv/.earshot-ready ## virtual environments and this project in
 	@echo ok
 	@touch $@
 
-# Used by checks where they are there: a C checker, and version 2 of the AWS command line.
+# Used by tests: a compiler for the C++ library that the front end must equal; and where they are there, a C checker
+# and version 2 of the AWS command line.
 .PHONY: debian
 debian:
-	@tools/debian-packages cppcheck awscli
+	@tools/debian-packages g++ cppcheck awscli
 
 .PHONY: firmware
 firmware: ## the board program for this machine
@@ -81,7 +82,7 @@ lint: setup debian ## ruff, mypy, cfn-lint, sam validate, cppcheck
 	if command -v cppcheck >/dev/null; then $(MAKE) --no-print-directory -C firmware cppcheck; fi
 
 .PHONY: test-unit
-test-unit: setup firmware ## tests of single rooms
+test-unit: setup debian firmware ## tests of single rooms
 	.venv/main/bin/python -m pytest tests/unit --ignore=tests/unit/jobs --ignore=tests/unit/firmware
 	.venv/jobs/bin/python -m pytest tests/unit/jobs tests/unit/firmware
 

@@ -6,6 +6,7 @@ The cut goes between speakers: nobody whom the board hears at the end was in any
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import wave
 from collections import defaultdict
@@ -20,7 +21,8 @@ from earshot.errors import EarshotError
 from earshot.synthesiser import Synthesiser, takes, voices
 
 FIRST, SECOND, HELD = "first", "second", "held"
-NOISE, SILENCE = "_background_noise_", "_silence_"
+LABEL = re.compile(r"[a-z][a-z0-9_]*|_silence_")  # others are dropped, to end in quarantine
+NOISE = "_background_noise_"
 
 # Of all speakers: the later drop, and those kept away from every training
 SECOND_PERCENT = 25
@@ -92,10 +94,10 @@ def from_folder(directory: Path) -> Drops:
             drops.first.append(drop)
             continue
         part = part_of(speaker_of(drop.path))
-        if part == HELD:
+        if part == HELD and LABEL.fullmatch(label):
             held[label].append((drop.path, label))
         else:
-            (drops.first if part == FIRST else drops.second).append(drop)
+            (drops.second if part == SECOND else drops.first).append(drop)
     drops.held = _sample(held)
     if not drops.second or not drops.held:
         raise EarshotError(

@@ -52,15 +52,20 @@ def hear(
         keywords: The model's words.
         directory: Where clips are laid as a microphone gives them: 16 kHz, mono, 16 bit, one second.
 
+    Returns:
+        What was heard; clips that cannot be decoded are left out.
+
     Raises:
-        EarshotError: A clip cannot be decoded, or the endpoint answers no label.
+        EarshotError: The board or the endpoint does not answer.
     """
-    board = dict(zip((path for path, _ in clips), _board(device, [path for path, _ in clips], directory), strict=True))
-    endpoint = _endpoint(target, [path for path, _ in clips])
-    return [Heard(path, said(label, keywords), board[path], endpoint.get(path)) for path, label in clips]
+    board = _board(device, [path for path, _ in clips], directory)
+    endpoint = _endpoint(target, list(board))
+    return [
+        Heard(path, said(label, keywords), board[path], endpoint.get(path)) for path, label in clips if path in board
+    ]
 
 
-def _board(device: Device, paths: list[Path], directory: Path) -> list[str]:
+def _board(device: Device, paths: list[Path], directory: Path) -> dict[Path, str]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     made = subprocess.run(
@@ -71,14 +76,13 @@ def _board(device: Device, paths: list[Path], directory: Path) -> list[str]:
         text=True,
         check=False,
     )
-    if made.returncode:
+    recorded = made.stdout.split("\n")[:-1]
+    if made.returncode or len(recorded) != len(paths):
         raise EarshotError(f"clips cannot be played to the board: {made.stderr.strip()}")
-    heard = [
-        event["label"] for event in device.listen(map(Path, made.stdout.split("\n")[:-1])) if event["event"] == "heard"
-    ]
-    if len(heard) != len(paths):
-        raise EarshotError(f"the board heard {len(heard)} of {len(paths)} clips")
-    return heard
+    playable = {Path(record): path for record, path in zip(recorded, paths, strict=True) if record}
+    return {
+        playable[Path(event["file"])]: event["label"] for event in device.listen(playable) if event["event"] == "heard"
+    }
 
 
 def _endpoint(target: Target, paths: list[Path]) -> dict[Path, str]:

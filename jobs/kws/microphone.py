@@ -1,7 +1,8 @@
 """What a board's microphone would hand over: clips as 16 kHz mono 16-bit WAV files of one second.
 
 `python -m kws.microphone DIR` reads paths of clips from standard input, one a line, writes a WAV file for
-each into DIR, and prints the new paths in the same order.
+each into DIR, and prints the new paths in the same order; for a clip that cannot be decoded an empty line, and
+why on standard error.
 """
 
 import sys
@@ -26,7 +27,7 @@ def play(clip: Path, recorded: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; 0, 1 for a clip that cannot be decoded, 2 for wrong usage."""
+    """Command line; 0, or 2 for wrong usage."""
     if len(arguments) != 1:
         print("usage: python -m kws.microphone DIR <paths", file=sys.stderr)
         return 2
@@ -37,8 +38,9 @@ def main(arguments: list[str]) -> int:
             play(Path(line.rstrip("\n")), recorded)
         except audio.AudioError as error:
             print(error, file=sys.stderr)
-            return 1
-        print(recorded)
+            print()
+        else:
+            print(recorded)
     return 0
 
 
