@@ -83,12 +83,12 @@ lint: setup debian ## ruff, mypy, cfn-lint, sam validate, cppcheck
 
 .PHONY: test-unit
 test-unit: setup debian firmware ## tests of single rooms
-	.venv/main/bin/python -m pytest tests/unit --ignore=tests/unit/jobs --ignore=tests/unit/firmware
-	.venv/jobs/bin/python -m pytest tests/unit/jobs tests/unit/firmware
+	.venv/main/bin/python -m pytest -n 2 --dist loadfile tests/unit --ignore=tests/unit/jobs --ignore=tests/unit/firmware
+	.venv/jobs/bin/python -m pytest -n 2 --dist loadfile tests/unit/jobs tests/unit/firmware
 
 .PHONY: test-integration
 test-integration: setup ## rooms together, on the local cloud
-	.venv/main/bin/python -m pytest tests/integration
+	.venv/main/bin/python -m pytest -n 2 --dist loadfile tests/integration
 
 .PHONY: test-e2e
 test-e2e: setup debian firmware .venv/.sdk-ready ## the main job as a user runs it, and other people's clients on it
