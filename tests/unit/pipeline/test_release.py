@@ -1,5 +1,6 @@
 """The release: bundle in, C sources, signed image, job document and record out."""
 
+import itertools
 import json
 import shutil
 import struct
@@ -243,7 +244,7 @@ def damaged():
     yield bundles.archive(files, [("model.tflite", "/etc/passwd")]), "model.tflite missing"
 
 
-@pytest.mark.parametrize(("content", "fault"), list(damaged()))
+@pytest.mark.parametrize(("content", "fault"), list(damaged()), ids=itertools.count())
 def test_what_is_no_bundle_is_refused(content, fault):
     # GIVEN an archive that is no bundle WHEN it is read THEN the fault is named
     with pytest.raises(BadBundleError, match=fault):
