@@ -62,7 +62,7 @@ def run(command, environment, status=0):
 
 
 def ours():
-    """Processes that the local cloud or a board left: command line by process id."""
+    """Processes of this checkout's local cloud, its jobs and boards: command line by process id."""
     found = {}
     for entry in Path("/proc").iterdir():
         try:
@@ -71,8 +71,8 @@ def ours():
         except OSError:
             continue
         line = b" ".join(words).decode(errors="replace")
-        place = str(ROOT / "build" / "local").encode()
-        if any(mark in line for mark in ("earshot.local", "earshot-device")) or place in environment:
+        places = (str(ROOT / "build" / "local"), str(ROOT / "build" / "demo"))
+        if any(place in line or place.encode() in environment for place in places):
             found[int(entry.name)] = line
     return found
 
