@@ -66,8 +66,9 @@ def _sam(arguments: list[str], environment: dict[str, str], say: Callable[[str],
         for line in process.stdout:
             lines.append(line)
             say(line.rstrip())
-    finally:
-        if process.poll() is None and process.wait():
-            raise EarshotError(f"`sam {arguments[0]}` failed:\n{''.join(lines[-40:])}")
-    if process.returncode:
+    except BaseException:  # Ctrl-C: SAM ends with us
+        process.terminate()
+        process.wait()
+        raise
+    if process.wait():
         raise EarshotError(f"`sam {arguments[0]}` failed:\n{''.join(lines[-40:])}")
