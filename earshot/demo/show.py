@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -135,12 +136,17 @@ def _main_job(target: Target, board: Board, watch: Watch, drops: clip_drops.Drop
 def _drop(target: Target, watch: Watch, what: str, drops: list[Drop]) -> None:
     began = time.monotonic()
     watch.dropped += len(drops)
+    watch.say(f"[bold]{what}: {len(drops)} files[/bold] into s3://{target.outputs['ClipsBucket']}/clips/")
+    interrupted = threading.Event()
     with ThreadPoolExecutor(1) as beside:
-        sending = beside.submit(clip_files.put, target, drops)
-        watch.say(f"[bold]{what}: {len(drops)} files[/bold] into s3://{target.outputs['ClipsBucket']}/clips/")
-        while not sending.done():
-            watch.look()
-            time.sleep(LOOK_SECONDS)
+        sending = beside.submit(clip_files.put, target, (drop for drop in drops if not interrupted.is_set()))
+        try:
+            while not sending.done():
+                watch.look()
+                time.sleep(LOOK_SECONDS)
+        except BaseException:
+            interrupted.set()
+            raise
         sent = sending.result()
     watch.say(f"{sent.uploaded} files sent in {time.monotonic() - began:.0f} s ({sent.bytes / 1e6:.0f} MB)")
 

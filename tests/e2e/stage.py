@@ -80,14 +80,19 @@ def ours():
 def interrupted_start():
     """Begin a demonstration and press Ctrl-C once its cloud is up."""
     process = subprocess.Popen(
-        [str(EARSHOT), "demo"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [str(EARSHOT), "demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a group of its own, as a terminal gives it
     )
     printed = ""
     for line in process.stdout:
         printed += line
         if line.startswith("local cloud on"):
             time.sleep(2)  # in the middle of `sam build`
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
             break
     printed += process.communicate(timeout=60)[0]
     return process.returncode, printed
