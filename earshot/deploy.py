@@ -20,7 +20,7 @@ def build(target: Target, say: Callable[[str], None] = lambda line: None) -> Non
     environment = target.environment
     if target.is_local:
         # The emulated Lambda runs in this machine's Python: layers must fit that.
-        environment.update(EARSHOT_BUILD_FOR="host", EARSHOT_BUILD_PYTHON=str(interpreter("lambda")))
+        environment.update(EARSHOT_BUILD_FOR="host", PYTHON=str(interpreter("lambda")))
     _sam(["build"], environment, say)
 
 
