@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 
 import pytest
 from stage import DEMO, ROOT, run
@@ -13,14 +14,20 @@ def word():
     return sorted((DEMO / "clips/held/yes").glob("*.wav"))[0]
 
 
-def test_aws_s3_cp_drops_a_clip_and_a_run_takes_it(demo, word, tmp_path):
-    # GIVEN the same words already there
+def test_aws_s3_cp_drops_a_clip_that_is_taken_in(demo):
+    # GIVEN a clip that the bucket has already: taken in, it is a duplicate and starts no run
+    known = sorted((DEMO / "clips/first/yes").glob("*.wav"))[0]
     bucket = demo.outputs["ClipsBucket"]
-    before = demo.aws("s3", "ls", f"s3://{bucket}/clips/yes/").count("\n")
-    # WHEN somebody copies a clip into the bucket
-    demo.aws("s3", "cp", str(word), f"s3://{bucket}/clips/yes/")
-    # THEN it is there
-    assert demo.aws("s3", "ls", f"s3://{bucket}/clips/yes/").count("\n") == before + 1
+    # WHEN somebody copies it into the bucket under another name
+    demo.aws("s3", "cp", str(known), f"s3://{bucket}/clips/yes/copied by hand.wav")
+    # THEN it is there, and counted
+    assert "copied by hand.wav" in demo.aws("s3", "ls", f"s3://{bucket}/clips/yes/")
+    for _ in range(60):
+        if "2 duplicate" in demo.earshot("runs"):
+            break
+        time.sleep(1)
+    else:
+        raise AssertionError(demo.earshot("runs"))
 
 
 def test_aws_lists_training_jobs(demo):
