@@ -15,7 +15,7 @@ PINNED := main sam jobs lambda sdk uv
 
 .PHONY: help
 help: ## what there is to run
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 

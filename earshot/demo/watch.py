@@ -114,7 +114,10 @@ class Watch:
             if event in self._told:
                 continue  # a board that asks every two seconds says the same again and again
             self._told.append(event)
-            self.say(device_line(event))
+            if event["event"] == "error" and "HTTP 404" in event["reason"] and not self._board.version:
+                self.say("[dim]board finds nothing published for it yet[/dim]")
+            else:
+                self.say(device_line(event))
 
     def _follow(self, run: dict[str, Any]) -> None:
         if self._states.get(run["id"]) != run["state"]:
