@@ -26,13 +26,13 @@ class Heard:
         path: The clip.
         said: Its label, as the model has it.
         board: What the board heard.
-        endpoint: What the endpoint heard; None where there is no endpoint.
+        endpoint: What the endpoint heard.
     """
 
     path: Path
     said: str
     board: str
-    endpoint: str | None
+    endpoint: str
 
 
 def said(label: str, keywords: list[str]) -> str:
@@ -60,9 +60,7 @@ def hear(
     """
     board = _board(device, [path for path, _ in clips], directory)
     endpoint = _endpoint(target, list(board))
-    return [
-        Heard(path, said(label, keywords), board[path], endpoint.get(path)) for path, label in clips if path in board
-    ]
+    return [Heard(path, said(label, keywords), board[path], endpoint[path]) for path, label in clips if path in board]
 
 
 def _board(device: Device, paths: list[Path], directory: Path) -> dict[Path, str]:
@@ -86,8 +84,6 @@ def _board(device: Device, paths: list[Path], directory: Path) -> dict[Path, str
 
 
 def _endpoint(target: Target, paths: list[Path]) -> dict[Path, str]:
-    if target.outputs["EndpointName"] in ("", "none"):
-        return {}
     runtime = target.client("sagemaker-runtime")
 
     def invoke(path: Path) -> str:
