@@ -186,7 +186,7 @@ def data_fetch(
     with Progress(*columns, console=notes) as bar:
         task = bar.add_task("downloading", total=None)
         folder = datasets.fetch(wanted, into, lambda done, total: bar.update(task, completed=done, total=total))
-    screen.print(f"{folder}  ({wanted.licence})")
+    screen.print(f"{folder}  (licence: {wanted.licence})")
 
 
 @clips_app.command("put")
