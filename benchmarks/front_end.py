@@ -14,9 +14,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = REPOSITORY / "tests" / "unit" / "jobs"
 sys.path[:0] = [str(REPOSITORY / "jobs"), str(TESTS)]
 
-import oracle  # noqa: E402
-import results_file  # noqa: E402
-from kws import features, firmware  # noqa: E402
+import oracle
+import results_file
+from kws import features, firmware
 
 CLIPS = 512
 ROUNDS = 3

@@ -12,8 +12,8 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "jobs")]
 
-import results_file  # noqa: E402
-from kws import features, firmware, models, quantise, tflm  # noqa: E402
+import results_file
+from kws import features, firmware, models, quantise, tflm
 
 INPUTS = 500
 ROUNDS = 3

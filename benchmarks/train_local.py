@@ -18,8 +18,8 @@ from pathlib import Path
 JOBS = Path(__file__).resolve().parents[1] / "jobs"
 sys.path.insert(0, str(JOBS))
 
-import preprocess  # noqa: E402
-from kws import dataset, features, labels, splits  # noqa: E402
+import preprocess
+from kws import dataset, features, labels, splits
 
 
 def lay_out(clips: Path, inputs: Path) -> int:

@@ -224,6 +224,7 @@ class Distributions:
         config.graceful_timeout = 0.5
         config.include_date_header = config.include_server_header = False
         config.errorlog = None
+        # hypercorn types its applications more narrowly than ASGI does
         serving = serve(application(distribution), config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
         asyncio.run_coroutine_threadsafe(serving, self._loop)
         return identifier, {**attributes, "DomainName": domain}

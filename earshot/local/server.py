@@ -124,6 +124,7 @@ async def run(directory: Path, listener: socket.socket, jobs_python: Path, lambd
     config.graceful_timeout = 1.0
     config.include_date_header = config.include_server_header = False
     config.errorlog = None
+    # hypercorn types its applications more narrowly than ASGI does
     await serve(front_door(emulator.application, sagemaker), config, shutdown_trigger=ending.wait)  # type: ignore[arg-type]
     distributions.close()
     await asyncio.to_thread(emulator.stop_functions)

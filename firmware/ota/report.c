@@ -13,21 +13,6 @@ static char *append(char *p, const char *text)
     return p + n;
 }
 
-static char *append_number(char *p, uint32_t value)
-{
-    char digits[10];
-    int n = 0;
-
-    do {
-        digits[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    while (n > 0) {
-        *p++ = digits[--n];
-    }
-    return p;
-}
-
 static size_t write_body(const es_updater *u, const char *state, const es_version *version, es_status reason,
                          char body[BODY_BYTES])
 {
@@ -44,7 +29,7 @@ static size_t write_body(const es_updater *u, const char *state, const es_versio
     p = append(p, "\",\"state\":\"");
     p = append(p, state);
     p = append(p, "\",\"counter\":");
-    p = append_number(p, u->journal.state.report_counter);
+    p = es_write_number(p, u->journal.state.report_counter);
     p = append(p, ",\"detail\":\"");
     if (reason != ES_OK) {
         p = append(p, es_error_text(reason));

@@ -35,7 +35,7 @@ int es_version_compare(const es_version *a, const es_version *b)
     return a->minor != b->minor ? compare(a->minor, b->minor) : compare(a->build, b->build);
 }
 
-static char *write_number(char *p, uint32_t value)
+char *es_write_number(char *p, uint32_t value)
 {
     char digits[10];
     int n = 0;
@@ -52,11 +52,11 @@ static char *write_number(char *p, uint32_t value)
 
 void es_version_format(const es_version *v, char out[ES_VERSION_TEXT])
 {
-    char *p = write_number(out, v->major & 0xFF);
+    char *p = es_write_number(out, v->major & 0xFF);
 
     *p++ = '.';
-    p = write_number(p, v->minor & 0xFF);
+    p = es_write_number(p, v->minor & 0xFF);
     *p++ = '.';
-    p = write_number(p, v->build & 0xFFFF);
+    p = es_write_number(p, v->build & 0xFFFF);
     *p = '\0';
 }

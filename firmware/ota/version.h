@@ -14,6 +14,9 @@ typedef struct {
     uint32_t build;
 } es_version;
 
+/* Writes a number in decimal, at most ten digits and no NUL; the end of it. */
+char *es_write_number(char *p, uint32_t value);
+
 /* Exactly three decimal numbers without signs, spaces or leading zeros, within
  * an MCUboot header's fields (255.255.65535). */
 bool es_version_parse(const char *text, es_version *out);
