@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,23 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+class FeatureStream(Protocol):
+    """Signals side by side, fed piece by piece."""
+
+    def feed(self, samples: Clips) -> Features:
+        """Takes the next samples, gives the frames that they complete.
+
+        Args:
+            samples: int16 (signals, any number).
+
+        Returns:
+            int8 (signals, frames, channels); frames may be 0.
+
+        Raises:
+            ValueError: the samples are not int16 of shape (signals, n).
+        """
+
+
 @dataclass(frozen=True)
 class FrontEnd:
     """A front end.
@@ -40,16 +58,21 @@ class FrontEnd:
         settings: all its settings as canonical JSON.
         sample_rate: in Hz.
         clip_samples: samples of a clip.
+        window_samples: samples that one frame is made of.
+        step_samples: samples from one frame's first to the next one's.
         shape: (frames, channels) of a clip's features.
-        compute: int16 (n, clip_samples) to int8 (n, frames, channels).
+        stream: so many signals side by side, each from its beginning, to be fed piece by piece. However
+            they are cut, the frames are the same.
     """
 
     name: str
     settings: str
     sample_rate: int
     clip_samples: int
+    window_samples: int
+    step_samples: int
     shape: tuple[int, int]
-    compute: Callable[[Clips], Features]
+    stream: Callable[[int], FeatureStream]
 
     @property
     def id(self) -> str:
@@ -77,12 +100,8 @@ class FrontEnd:
         answer = np.empty((clips.shape[0], *self.shape), np.int8)
         for start in range(0, clips.shape[0], _CLIPS_AT_ONCE):
             part = slice(start, start + _CLIPS_AT_ONCE)
-            answer[part] = self.compute(clips[part])
+            answer[part] = self.stream(answer[part].shape[0]).feed(clips[part])
         return answer
-
-
-def _micro_features(clips: Clips) -> Features:
-    return micro.quantise(micro.MicroStream(clips.shape[0]).feed(clips))
 
 
 MICRO = FrontEnd(
@@ -90,8 +109,10 @@ MICRO = FrontEnd(
     settings=canonical_json(asdict(micro.MICRO)),
     sample_rate=micro.MICRO.sample_rate,
     clip_samples=micro.MICRO.sample_rate,
+    window_samples=micro.MICRO.window_samples,
+    step_samples=micro.MICRO.step_samples,
     shape=(micro.MICRO.frames, micro.MICRO.channels),
-    compute=_micro_features,
+    stream=micro.MicroStream,
 )
 
 FRONT_ENDS = {front_end.name: front_end for front_end in (MICRO,)}

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws import fixed_fft
+from kws.windows import WindowStream
 
 Int8 = npt.NDArray[np.int8]
 Int16 = npt.NDArray[np.int16]
@@ -198,11 +199,6 @@ class MicroSettings:
 MICRO = MicroSettings()
 
 
-def frame_count(samples: int, settings: MicroSettings = MICRO) -> int:
-    """Whole windows in so many samples."""
-    return max(0, (samples - settings.window_samples) // settings.step_samples + 1)
-
-
 def channel_levels(windows: Int16, settings: MicroSettings = MICRO) -> UInt32:
     """Filter-bank amplitudes of windows, before anything that remembers earlier frames.
 
@@ -311,36 +307,29 @@ class MicroStream:
 
     def __init__(self, signals: int = 1, settings: MicroSettings = MICRO) -> None:
         self._settings = settings
-        self._pending = np.zeros((signals, 0), np.int16)
+        self._windows = WindowStream(signals, settings.window_samples, settings.step_samples)
         self._estimate = np.zeros((signals, settings.channels), np.uint32)
 
-    def feed(self, samples: Int16) -> UInt16:
-        """Takes the next samples, gives the frames that they complete.
+    def feed(self, samples: Int16) -> Int8:
+        """Takes the next samples, gives the frames that they complete, as the model takes them.
 
         Args:
             samples: int16 (signals, any number).
 
         Returns:
-            uint16 (signals, frames, channels), before quantisation; frames may be 0.
+            int8 (signals, frames, channels); frames may be 0.
 
         Raises:
             ValueError: the samples are not int16 of shape (signals, n).
         """
+        return quantise(self.unquantised(samples))
+
+    def unquantised(self, samples: Int16) -> UInt16:
+        """The same as `feed`, but the C library's own values: uint16 (signals, frames, channels)."""
         settings = self._settings
-        signals = self._estimate.shape[0]
-        if samples.dtype != np.int16 or samples.ndim != 2 or samples.shape[0] != signals:
-            raise ValueError(
-                f"front end {settings.name}: samples of {samples.dtype} {samples.shape}; "
-                f"give int16 of shape ({signals}, samples)"
-            )
-        self._pending = np.concatenate([self._pending, samples], axis=1)
-        frames = frame_count(self._pending.shape[1], settings)
-        if frames == 0:
-            return np.zeros((signals, 0, settings.channels), np.uint16)
-        windows = np.lib.stride_tricks.sliding_window_view(self._pending, settings.window_samples, axis=1)
-        windows = windows[:, :: settings.step_samples][:, :frames]
+        windows = self._windows.feed(samples)
+        signals, frames, _ = windows.shape
         levels = channel_levels(windows.reshape(-1, settings.window_samples), settings)
-        self._pending = self._pending[:, frames * settings.step_samples :].copy()
         levels = levels.reshape(signals, frames, settings.channels)
         cleaned, estimates = np.empty_like(levels), np.empty_like(levels)
         for frame in range(frames):
