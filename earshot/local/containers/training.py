@@ -29,6 +29,7 @@ from earshot.local.containers.workshop import Workshop
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
+DEFAULT_TENSORBOARD = "/opt/ml/output/tensorboard"
 
 Phase = Callable[[str], None]
 
@@ -72,7 +73,7 @@ def run_training(
         if stop.is_set():
             return Result("Stopped", "Stopped")
         hosts = [_host(workshop, job, role, host, room, names) for host, room in rooms.items()]
-        mirrors = _checkpoints(workshop, job, rooms)
+        mirrors = [*_checkpoints(workshop, job, rooms), *_tensorboard(workshop, job, rooms)]
         phase("Training")
         seconds = job["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
         ending = run(
@@ -177,6 +178,20 @@ def _checkpoints(workshop: Workshop, job: dict[str, Any], rooms: dict[str, Room]
         bucket, prefix = parse_uri(uri)
         if workshop.storage.keys(bucket, prefix):
             workshop.storage.download(Source(uri), folder, 0, 1, threading.Event())
+        mirrors.append(Mirror(workshop.storage, folder, uri))
+    return mirrors
+
+
+def _tensorboard(workshop: Workshop, job: dict[str, Any], rooms: dict[str, Room]) -> list[Mirror]:
+    """Carry TensorBoard's logs up while the job runs, below the job's own name; nothing comes down."""
+    config = job.get("TensorBoardOutputConfig")
+    if config is None:
+        return []
+    uri = f"{config['S3OutputPath'].rstrip('/')}/{job['TrainingJobName']}/tensorboard-output/"
+    mirrors = []
+    for room in rooms.values():
+        folder = room.outside(config.get("LocalPath", DEFAULT_TENSORBOARD))
+        folder.mkdir(parents=True, exist_ok=True)
         mirrors.append(Mirror(workshop.storage, folder, uri))
     return mirrors
 

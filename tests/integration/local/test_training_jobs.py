@@ -239,6 +239,39 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert training.read("checkpoints/epoch") == b"8"
 
 
+def test_tensorboard_logs_are_there_while_the_job_runs(training):
+    # GIVEN a job that logs for TensorBoard, says so, and logs once more when it is told to end
+    training.start(
+        """
+import pathlib, signal, sys, time
+logs = pathlib.Path("/opt/ml/output/tensorboard/train")
+logs.mkdir()
+def last(*_):
+    (logs / "events.2").write_text("second")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, last)
+(logs / "events.1").write_text("first")
+time.sleep(60)
+""",
+        TensorBoardOutputConfig={"S3OutputPath": f"s3://{training.name}/tensorboard/"},
+    )
+    prefix = f"tensorboard/{training.name}/tensorboard-output/train/"
+
+    def logs():
+        found = training.s3.list_objects_v2(Bucket=training.name, Prefix="tensorboard/").get("Contents", ())
+        return [item["Key"] for item in found]
+
+    # WHEN it still runs THEN what it has logged is in S3, below the job's name
+    training.cloud.wait(logs)
+    assert training.described()["TrainingJobStatus"] == "InProgress"
+    assert logs() == [f"{prefix}events.1"]
+    # AND what it logs at its end comes too
+    training.sagemaker.stop_training_job(TrainingJobName=training.name)
+    training.end()
+    assert logs() == [f"{prefix}events.1", f"{prefix}events.2"]
+    assert training.read(f"{prefix}events.1") == b"first"
+
+
 def test_manifest_channel_keeps_paths(training):
     # GIVEN a manifest that names two of three objects
     for key in ("features/x/1.npz", "features/y/2.npz", "features/y/3.npz"):
