@@ -20,6 +20,8 @@ from kws import audio, augment, dataset, features, labels, noise, shards, splits
 
 _CLIPS_A_TASK = 32
 _CLIPS_A_SHARD = 1024
+# From so many on, compiling the front end takes less time than it saves.
+_CLIPS_WORTH_COMPILING = 500
 _PROGRESS_SECONDS = 2.0
 _GENERATED_SHARE = 0.1
 _FEWEST_GENERATED = 50
@@ -254,6 +256,8 @@ def preprocess(settings: Settings, inputs: Path, output: Path) -> dict[str, obje
         pending.clear()
         pending_clips = 0
 
+    if len(mine) >= _CLIPS_WORTH_COMPILING:
+        features.speed_up()
     for done in _results(Worker(settings, recordings), tasks, settings.processes):
         pending.append(done.rows)
         rejected += done.rejected

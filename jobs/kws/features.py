@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws import micro
+from kws import micro, native
 
 Features = npt.NDArray[np.int8]
 Clips = npt.NDArray[np.int16]
@@ -130,3 +130,25 @@ def front_end(name_or_id: str) -> FrontEnd:
     raise UnknownFrontEndError(
         f"front end {name_or_id!r} is unknown here; known are {', '.join(f.id for f in FRONT_ENDS.values())}"
     )
+
+
+def speed_up() -> bool:
+    """Has C compute what takes longest, from here on and in processes forked from this one.
+
+    Compiling takes a second: it pays from some thousand clips on. The answers stay the same: a compiler
+    whose code gives others is not believed.
+
+    Returns:
+        Whether it does; without a compiler numpy goes on.
+    """
+    noise = np.random.default_rng(0).integers(-32768, 32768, (4, MICRO.clip_samples)).astype(np.int16)
+    native.disable()
+    expected = [known.features(noise) for known in FRONT_ENDS.values()]
+    try:
+        native.enable()
+    except native.NativeError:
+        return False
+    if all(np.array_equal(a, known.features(noise)) for a, known in zip(expected, FRONT_ENDS.values(), strict=True)):
+        return True
+    native.disable()
+    return False

@@ -10,6 +10,8 @@ Frames are the last axis everywhere: a butterfly works on whole contiguous rows 
 import numpy as np
 import numpy.typing as npt
 
+from kws import native
+
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
 
@@ -81,6 +83,8 @@ def _rotate(real: Int32, imag: Int32, factor_real: Int32, factor_imag: Int32) ->
 _TWIDDLES = twiddles()
 _SPLIT = split_twiddles()
 _REVERSAL = digit_reversal()
+# The transform as native.c takes it.
+TABLES = (_REVERSAL.astype(np.int32), _TWIDDLES, _SPLIT)
 
 
 def _stage_factors(size: int) -> tuple[Int32, Int32]:
@@ -127,6 +131,8 @@ def power_spectrum(signal: Int16) -> Int32:
         int32 (257, frames): re² + im² of bins 0 (DC) to 256 (Nyquist); always below 2**31, because
         each part is the mean of two numbers smaller than 2**15.
     """
+    if library := native.library():
+        return library.power_spectrum(TABLES, signal)
     real, imag = signal[0::2][_REVERSAL], signal[1::2][_REVERSAL]
     for size, factor_real, factor_imag in _STAGES:
         real, imag = _butterflies(real, imag, size, factor_real, factor_imag)

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from kws import fixed_fft
+from kws import fixed_fft, native
 from kws.windows import WindowStream
 
 Int8 = npt.NDArray[np.int8]
@@ -46,12 +46,12 @@ class FilterBank:
     channel b - 1, rises into channel b; what falls below channel 0 or rises above the last is dropped.
 
     Attributes:
-        edges: int (channels + 2,), bins.
+        edges: int32 (channels + 2,), bins.
         rising: int16 (bins,) in Q12, towards the higher channel ("unweight" in the C library).
         falling: int16 (bins,) in Q12, towards the lower channel ("weight").
     """
 
-    edges: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.int32]
     rising: Int16
     falling: Int16
 
@@ -146,7 +146,7 @@ class MicroSettings:
         falling = (centres[band] - bin_mel[first : edges[-1]]) / (centres[band] - below[band])
         one = single(1 << FILTER_BITS)
         return FilterBank(
-            edges=edges,
+            edges=edges.astype(np.int32),
             falling=np.floor(falling * one + single(0.5)).astype(np.int16),
             rising=np.floor((single(1) - falling) * one + single(0.5)).astype(np.int16),
         )
@@ -210,6 +210,9 @@ def channel_levels(windows: Int16, settings: MicroSettings = MICRO) -> UInt32:
         uint32 (frames, channels).
     """
     bank = settings.filter_bank
+    if library := native.library():
+        weights = (bank.edges, bank.falling, bank.rising)
+        return library.channel_levels(fixed_fft.TABLES, (settings.window, WINDOW_BITS), weights, windows)
     bands = bank.edges[:-1] - bank.first
     levels = np.empty((windows.shape[0], settings.channels), np.uint32)
     for start in range(0, windows.shape[0], _FRAMES_AT_ONCE):
@@ -235,59 +238,61 @@ def channel_levels(windows: Int16, settings: MicroSettings = MICRO) -> UInt32:
 
 
 def reduce_noise(levels: UInt32, estimate: UInt32, settings: MicroSettings = MICRO) -> tuple[UInt32, UInt32]:
-    """One step of the noise estimate, and the signal without it.
+    """The noise estimate after each frame, and the signal without it.
 
     Args:
-        levels: uint32 (clips, channels), one frame's amplitudes.
-        estimate: uint32 (clips, channels), the noise before this frame.
+        levels: uint32 (signals, frames, channels), amplitudes.
+        estimate: uint32 (signals, channels), the noise before the first frame.
         settings: the front end's settings.
 
     Returns:
-        The signal, never below the settings' share of `levels`, and the new estimate.
+        The signal, never below the settings' share of `levels`, and the estimates, both of their shape.
     """
-    smoothing = settings.noise_smoothing
-    up = settings.noise_smoothing_bits
-    scaled = levels << np.uint32(up)
-    estimate = (
-        (scaled.astype(np.uint64) * smoothing + estimate.astype(np.uint64) * (np.uint64(1 << NOISE_BITS) - smoothing))
-        >> np.uint64(NOISE_BITS)
-    ).astype(np.uint32)
-    floor = ((levels.astype(np.uint64) * np.uint64(settings.noise_floor)) >> np.uint64(NOISE_BITS)).astype(np.uint32)
-    subtracted = (scaled - np.minimum(estimate, scaled)) >> np.uint32(up)
-    return np.maximum(subtracted, floor), estimate
+    up, fraction = np.uint32(settings.noise_smoothing_bits), np.uint64(NOISE_BITS)
+    scaled = levels << up
+    new = scaled * settings.noise_smoothing
+    kept = np.uint64(1 << NOISE_BITS) - settings.noise_smoothing
+    noise = np.empty_like(levels)
+    latest = estimate.astype(np.uint64)
+    for frame in range(levels.shape[1]):
+        latest = (new[:, frame] + latest * kept) >> fraction
+        noise[:, frame] = latest
+    floor = ((levels * np.uint64(settings.noise_floor)) >> fraction).astype(np.uint32)
+    return np.maximum((scaled - np.minimum(noise, scaled)) >> up, floor), noise
 
 
 def control_gain(signal: UInt32, estimate: UInt32, settings: MicroSettings = MICRO) -> UInt32:
     """PCAN (per-channel amplitude normalisation): the signal over a power of its noise estimate."""
     table = settings.gain_table.astype(np.int32)
-    bits = msb(estimate)
-    at = np.maximum(4 * bits - 6, 0)
-    wide = estimate.astype(np.int64)
-    fraction = np.where(bits < 11, wide << np.maximum(11 - bits, 0), wide >> np.maximum(bits - 11, 0)) & 0x3FF
-    fraction = fraction.astype(np.int32)
+    share, bits = np.frexp(estimate.astype(np.float64))
+    at = np.maximum(4 * bits - 6, 0).astype(np.intp)
+    # The ten bits below the highest.
+    fraction = (share * (1 << 11)).astype(np.int32) & 0x3FF
     curve = ((table[at + 2] * fraction) >> 5) + (table[at + 1] << 5)
     curve = ((curve * fraction + (1 << 14)) >> 15) + table[at]
-    gain = np.where(estimate <= 2, table[np.minimum(estimate, 2)], curve.astype(np.int16)).astype(np.uint64)
-    ratio = ((signal.astype(np.uint64) * gain) >> np.uint64(settings.snr_shift)).astype(np.uint32)
+    # Up to 2 the table holds the gain itself.
+    gain = np.where(estimate <= 2, table[np.minimum(estimate, 2).astype(np.intp)], curve.astype(np.int16))
+    ratio = ((signal * gain.astype(np.uint64)) >> np.uint64(settings.snr_shift)).astype(np.uint32)
     # Below a ratio of 2 a parabola that meets the line x - 1 smoothly.
     low = (ratio * ratio) >> np.uint32(2 + 2 * SNR_BITS - PCAN_OUTPUT_BITS)
     high = (ratio >> np.uint32(SNR_BITS - PCAN_OUTPUT_BITS)) - np.uint32(1 << PCAN_OUTPUT_BITS)
-    return np.where(ratio < (2 << SNR_BITS), low, high).astype(np.uint32)
+    return np.where(ratio < (2 << SNR_BITS), low, high).astype(np.uint32, copy=False)
 
 
 def logarithm(signal: UInt32, settings: MicroSettings = MICRO) -> UInt16:
     """2**log_scale_shift times the natural logarithm, by a table of log2's excess over a chord."""
-    value = (signal << np.uint32(settings.correction_bits)).astype(np.int64)
-    clipped = np.maximum(value, 1)
-    integer = msb(clipped) - 1
-    mantissa = ((clipped - (1 << integer)) << LOG_SCALE_BITS) >> integer
-    segment = mantissa >> (LOG_SCALE_BITS - LOG_SEGMENTS_BITS)
-    table = settings.log_table.astype(np.int64)
-    start, end = table[segment], table[segment + 1]
-    inside = mantissa - (segment << (LOG_SCALE_BITS - LOG_SEGMENTS_BITS))
-    log2 = (integer << LOG_SCALE_BITS) + mantissa + start + (((end - start) * inside) >> LOG_SCALE_BITS)
+    value = signal << np.uint32(settings.correction_bits)
+    share, bits = np.frexp(np.maximum(value, 1).astype(np.float64))
+    # The value is 2**(bits - 1) times one and this, cut off.
+    mantissa = (share * (2 << LOG_SCALE_BITS)).astype(np.int32) - (1 << LOG_SCALE_BITS)
+    segment = (mantissa >> (LOG_SCALE_BITS - LOG_SEGMENTS_BITS)).astype(np.intp)
+    table = settings.log_table.astype(np.int32)
+    start = table[segment]
+    inside = mantissa & ((1 << (LOG_SCALE_BITS - LOG_SEGMENTS_BITS)) - 1)
+    excess = start + (((table[segment + 1] - start) * inside) >> LOG_SCALE_BITS)
+    log2 = ((bits - 1) << LOG_SCALE_BITS) + mantissa + excess
     half = 1 << (LOG_SCALE_BITS - 1)
-    natural = (LOG_COEFFICIENT * log2 + half) >> LOG_SCALE_BITS
+    natural = ((LOG_COEFFICIENT * log2.astype(np.int64) + half) >> LOG_SCALE_BITS).astype(np.int32)
     scaled = ((natural << settings.log_scale_shift) + half) >> LOG_SCALE_BITS
     return np.where(value > 1, np.minimum(scaled, 0xFFFF), 0).astype(np.uint16)
 
@@ -331,8 +336,6 @@ class MicroStream:
         signals, frames, _ = windows.shape
         levels = channel_levels(windows.reshape(-1, settings.window_samples), settings)
         levels = levels.reshape(signals, frames, settings.channels)
-        cleaned, estimates = np.empty_like(levels), np.empty_like(levels)
-        for frame in range(frames):
-            cleaned[:, frame], self._estimate = reduce_noise(levels[:, frame], self._estimate, settings)
-            estimates[:, frame] = self._estimate
-        return logarithm(control_gain(cleaned, estimates, settings), settings)
+        signal, noise = reduce_noise(levels, self._estimate, settings)
+        self._estimate = noise[:, -1] if frames else self._estimate
+        return logarithm(control_gain(signal, noise, settings), settings)

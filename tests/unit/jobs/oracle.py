@@ -1,10 +1,14 @@
-"""TFLM's audio microfrontend itself, at any step: downloaded as sources and built under build/oracle."""
+"""TFLM's audio microfrontend itself: its sources, built at any step, and the published wheel, at 10 ms.
+
+Both are downloaded, checked by hash, into build/oracle.
+"""
 
 import ctypes
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +67,55 @@ class Oracle:
         return room[:frames]
 
 
+class Wheel:
+    """The published Python package, which has a step of 10 ms."""
+
+    def __init__(self, folder: Path) -> None:
+        sys.path.insert(0, str(folder))
+        try:
+            import pymicro_features  # type: ignore[import-not-found]
+        finally:
+            sys.path.remove(str(folder))
+        self._make = pymicro_features.MicroFrontend
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        """uint16 (frames, 40) of int16 samples; the package gives them as multiples of 10/256."""
+        front_end, rest = self._make(), samples.astype(np.int16).tobytes()
+        frames = []
+        while rest:
+            answer = front_end.process_samples(rest)
+            rest = rest[2 * answer.samples_read :]
+            if answer.features:
+                frames.append(np.rint(np.array(answer.features) * 25.6))
+        return np.array(frames).reshape(-1, 40).astype(np.uint16)
+
+
+def _download(kind: str, folder: Path, requirements: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, ":all:"]
+    subprocess.run([*pip, "--require-hashes", "-r", str(requirements), "-d", str(folder)], check=True)
+
+
+def wheel(folder: Path, requirements: Path) -> Wheel:
+    """Downloads (checked by hash) and unpacks the wheel, unless it is there."""
+    unpacked = folder / "wheel"
+    if not unpacked.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _download("--only-binary", folder, requirements)
+        (archive,) = folder.glob("pymicro_features-*.whl")
+        part = folder / "wheel.part"
+        shutil.rmtree(part, ignore_errors=True)
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(part)
+        part.replace(unpacked)
+    return Wheel(unpacked)
+
+
 def build(folder: Path, requirements: Path) -> Oracle:
     """Downloads (checked by hash) and builds the library, unless it is there."""
     library = folder / "microfrontend.so"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(requirements), "-d", str(folder)], check=True)
+        _download("--no-binary", folder, requirements)
         (archive,) = folder.glob("pymicro_features-*.tar.gz")
         sources = folder / "sources"
         shutil.rmtree(sources, ignore_errors=True)

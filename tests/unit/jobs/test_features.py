@@ -1,5 +1,10 @@
-"""The front end `micro` against TFLM's own C library, and what it promises by itself."""
+"""The front end `micro` against TFLM's own C library, and what it promises by itself.
 
+All of it runs twice: by numpy, and by the C that is compiled where jobs run.
+"""
+
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +13,33 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kws import features, fixed_fft, micro, tables, windows
+from kws import features, fixed_fft, micro, native, tables, windows
 
-REAL_CLIPS = "../shared/data/speech_commands"
+# A folder of recordings, <label>/<name>: every one of them, or every 25th where it is merely at hand.
+RECORDINGS = "EARSHOT_SPEECH_COMMANDS"
+RECORDINGS_AT_HAND = "../shared/data/speech_commands"
+REQUIREMENTS = Path(__file__).parent / "oracle-requirements.txt"
 
 
 @pytest.fixture(scope="session")
 def microfrontend(repository: Path) -> oracle.Oracle:
-    return oracle.build(
-        repository / "build" / "oracle", repository / "tests" / "unit" / "jobs" / "oracle-requirements.txt"
-    )
+    return oracle.build(repository / "build" / "oracle", REQUIREMENTS)
+
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "native"])
+def _computed_by(request: pytest.FixtureRequest) -> Iterator[None]:
+    native.disable()
+    if request.param == "native":
+        native.enable()
+    yield
+    native.disable()
+
+
+def recordings(repository: Path) -> list[Path]:
+    given = os.environ.get(RECORDINGS)
+    folder = Path(given or (repository / RECORDINGS_AT_HAND).resolve())
+    found = sorted(path for path in folder.glob("*/*") if path.suffix in (".wav", ".flac"))
+    return found if given else found[::25]
 
 
 def square(period: int) -> np.ndarray:
@@ -99,9 +121,8 @@ def test_equals_the_c_library_on_anything(
 
 
 def test_equals_the_c_library_on_real_clips(microfrontend: oracle.Oracle, repository: Path) -> None:
-    # GIVEN real clips where they are, spoken-like tones elsewhere
-    paths = sorted((repository / REAL_CLIPS).resolve().glob("*/*.flac"))[::25]
-    clips = [soundfile.read(path, dtype="int16")[0][:16000] for path in paths]
+    # GIVEN real clips where they are, spoken-like tones in any case
+    clips = [soundfile.read(path, frames=16000, dtype="int16")[0] for path in recordings(repository)]
     clips += [(3000 * np.sin(np.arange(16000) ** 1.5 / (40 + k))).astype(np.int16) for k in range(10)]
     batch = np.stack([np.pad(clip, (0, 16000 - len(clip))) for clip in clips])
     # WHEN a whole batch is computed
@@ -119,6 +140,18 @@ def test_equals_the_c_library_at_another_step(microfrontend: oracle.Oracle) -> N
     ours = micro.MicroStream(settings=ten).unquantised(signal[None])[0]
     assert len(ours) == 98
     np.testing.assert_array_equal(ours, microfrontend.features(signal, step_ms=10))
+
+
+def test_equals_the_published_wheel(repository: Path) -> None:
+    # GIVEN the C library as it is published, which has a step of 10 ms
+    wheel = oracle.wheel(repository / "build" / "oracle", REQUIREMENTS)
+    ten = micro.MicroSettings(step_ms=10, frames=98)
+    for name in ("silence", "noise of 10000", "square of 40", "impulse -32768 at 240", "flattened 16"):
+        signal = SIGNALS[name].astype(np.int16)
+        # WHEN / THEN both give the same frames
+        np.testing.assert_array_equal(
+            micro.MicroStream(settings=ten).unquantised(signal[None])[0], wheel.features(signal), err_msg=name
+        )
 
 
 @settings(max_examples=30, deadline=None)
