@@ -1,6 +1,7 @@
 """How good answers are: confusion, recall, precision, false alarms. Pure counting."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,3 +50,13 @@ def false_alarm_rate(matrix: Matrix, labels: Sequence[str]) -> float:
     keywords = [index for index in range(len(labels)) if index not in others]
     clips = matrix[others].sum()
     return float(matrix[np.ix_(others, keywords)].sum() / clips) if clips else 0.0
+
+
+def summary(matrix: Matrix, labels: Sequence[str]) -> dict[str, Any]:
+    """Recall, precision, confusion and false alarm rate, as bundle.json has them."""
+    return {
+        "recall": recall(matrix, labels),
+        "precision": precision(matrix, labels),
+        "confusion": {"labels": list(labels), "matrix": matrix.tolist()},
+        "false_alarm_rate": false_alarm_rate(matrix, labels),
+    }

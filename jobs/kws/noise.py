@@ -68,25 +68,28 @@ class Recording:
         """Whether each split has a part of its own."""
         return len(self.signal) >= _DIVISIBLE
 
+    def part(self, split: str) -> Signal | None:
+        """What the split may hear, float64 (n,), n ≥ 16000; None when it has no part."""
+        if not self.divided:
+            return self.signal if split == self.split else None
+        start, end = (int(border * len(self.signal)) for border in _BORDERS[split])
+        return self.signal[start:end]
+
     def window(self, split: str, random: np.random.Generator) -> Signal | None:
         """A second from the split's part, float64 (16000,); None when the split has no part."""
-        if not self.divided:
-            start, end = 0, len(self.signal)
-            if split != self.split:
-                return None
-        else:
-            start, end = (int(border * len(self.signal)) for border in _BORDERS[split])
-        first = int(random.integers(start, end - audio.CLIP_SAMPLES + 1))
-        window: Signal = self.signal[first : first + audio.CLIP_SAMPLES]
-        return window
+        part = self.part(split)
+        if part is None:
+            return None
+        first = int(random.integers(0, len(part) - audio.CLIP_SAMPLES + 1))
+        return part[first : first + audio.CLIP_SAMPLES]
 
 
-def generated(random: np.random.Generator) -> Signal:
-    """A second of noise at unit power with a power spectrum of 1/f^a, a between 0 (white) and 2 (brown)."""
-    spectrum = np.fft.rfft(random.standard_normal(audio.CLIP_SAMPLES))
+def generated(random: np.random.Generator, samples: int = audio.CLIP_SAMPLES) -> Signal:
+    """Noise at unit power with a power spectrum of 1/f^a, a between 0 (white) and 2 (brown)."""
+    spectrum = np.fft.rfft(random.standard_normal(samples))
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-random.uniform(0.0, 2.0) / 2)
     spectrum[0] = 0
-    signal = np.fft.irfft(spectrum, audio.CLIP_SAMPLES)
+    signal = np.fft.irfft(spectrum, samples)
     return np.asarray(signal / np.sqrt(np.mean(signal**2)), np.float64)
 
 

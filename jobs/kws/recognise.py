@@ -1,11 +1,12 @@
 """From a stream of scores to words heard: the board's recogniser, in the same integers.
 
-The rule is that of `firmware/core/recogniser.h`; a change to one is a change to both.
+The rule is that of `firmware/core/recogniser.h`; a change to one is a change to both. It is here twice: result
+by result (`Recogniser`), as a board hears, and over a whole stream at once (`Averages`), for trying many settings.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,10 @@ class Settings:
     threshold: int = 200
     suppression_ms: int = 1500
     minimum_count: int = 3
+
+    def as_dict(self) -> dict[str, int]:
+        """As the model card has them."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,41 @@ class Recogniser:
             return None
         self._last = Word(label, score, at_ms)
         return self._last
+
+
+class Averages:
+    """All averages of a stream, from which the words of any threshold are quickly read.
+
+    Args:
+        scores: int8 (results, labels).
+        at_ms: int64 (results,), their times, never falling.
+        labels: of the model.
+        average_ms: how far back results count.
+    """
+
+    def __init__(
+        self, scores: npt.NDArray[np.int8], at_ms: npt.NDArray[np.int64], labels: Sequence[str], average_ms: int
+    ) -> None:
+        index = np.arange(len(scores))
+        oldest = np.maximum(np.searchsorted(at_ms, at_ms - average_ms, side="left"), index + 1 - MOST_RESULTS)
+        sums = np.concatenate([np.zeros((1, len(labels)), np.int64), np.cumsum(scores.astype(np.int64) + 128, axis=0)])
+        self.average_ms = average_ms
+        self._labels, self._at_ms = tuple(labels), at_ms
+        self._counts = index + 1 - oldest
+        averages = (sums[1:] - sums[oldest]) // self._counts[:, None]
+        self._top = averages.argmax(axis=1)
+        self._score = averages[index, self._top]
+        self._is_keyword = np.isin(self._top, [i for i, label in enumerate(labels) if label not in (UNKNOWN, SILENCE)])
+
+    def words(self, settings: Settings) -> Iterator[Word]:
+        """What a recogniser of these settings hears; their `average_ms` is to be that of the averages."""
+        convinced = (
+            self._is_keyword & (self._score > settings.threshold) & (self._counts >= settings.minimum_count)
+        ).nonzero()[0]
+        last_top, last_ms = -1, 0
+        tops, times = self._top[convinced].tolist(), self._at_ms[convinced].tolist()
+        for index, top, at_ms in zip(convinced.tolist(), tops, times, strict=True):
+            if top == last_top and at_ms - last_ms <= settings.suppression_ms:
+                continue
+            last_top, last_ms = top, at_ms
+            yield Word(self._labels[top], int(self._score[index]), at_ms)
