@@ -80,13 +80,40 @@ def card_of(model: bytes, name: str) -> dict[str, Any] | None:
 def with_card(model: bytes, card: dict[str, Any]) -> bytes:
     """The model with a card, in place of one that it may have; the same input gives the same bytes."""
     tree = parse(model, "model")
+    _remove_card(tree)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(canonical_json(card).encode("ascii"), np.uint8)
     tree.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = METADATA_NAME, len(tree.buffers) - 1
-    tree.metadata = [e for e in tree.metadata or [] if e.name != METADATA_NAME.encode()] + [entry]
-    builder = _AligningBuilder(len(model) + 4096)
+    tree.metadata = [*(tree.metadata or []), entry]
+    return _pack(tree, len(model) + 4096)
+
+
+def without_card(model: bytes) -> bytes:
+    """The model without the card that it may have; a file that has none stays as it is."""
+    tree = parse(model, "model")
+    return _pack(tree, len(model)) if _remove_card(tree) else model
+
+
+def _remove_card(tree: Any) -> bool:
+    """Takes cards and their buffers out of a tree; whether there was one."""
+    entries = tree.metadata or []
+    cards = [entry.buffer for entry in entries if entry.name == METADATA_NAME.encode()]
+    tree.metadata = [entry for entry in entries if entry.name != METADATA_NAME.encode()]
+    used = {tensor.buffer for graph in tree.subgraphs for tensor in graph.tensors or []}
+    used |= {entry.buffer for entry in tree.metadata}
+    for index in sorted({index for index in cards if 0 < index < len(tree.buffers)} - used, reverse=True):
+        # An index must stay what it is: only the last buffer can go, another is emptied.
+        if index == len(tree.buffers) - 1:
+            tree.buffers.pop()
+        else:
+            tree.buffers[index].data = None
+    return bool(cards)
+
+
+def _pack(tree: Any, size: int) -> bytes:
+    builder = _AligningBuilder(size)
     builder.Finish(tree.Pack(builder), _FILE_IDENTIFIER)
     return bytes(builder.Output())
 
