@@ -9,24 +9,25 @@ es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size,
     if (status == ES_OK) {
         status = es_card_read(&c->card, &c->model);
     }
-    if (status == ES_OK && strcmp(c->card.frontend, es_micro_id()) != 0) {
-        status = ES_ERR_FRONTEND;
+    if (status == ES_OK) {
+        c->frontend = es_frontend_find(c->card.frontend);
+        status = c->frontend == NULL ? ES_ERR_FRONTEND : ES_OK;
     }
-    if (status == ES_OK && c->model.tensors[c->model.input].elements != ES_MICRO_CLIP_FEATURES) {
+    if (status == ES_OK && c->model.tensors[c->model.input].elements != es_frontend_features(c->frontend)) {
         status = ES_ERR_INPUT_SIZE;
     }
     return status != ES_OK ? status : es_model_load(&c->model, arena, arena_size);
 }
 
-es_status es_classifier_run(es_classifier *c, const int8_t features[ES_MICRO_CLIP_FEATURES], int8_t scores[ES_LABELS])
+es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t scores[ES_LABELS])
 {
-    return es_model_run(&c->model, features, ES_MICRO_CLIP_FEATURES, scores, c->card.label_count);
+    return es_model_run(&c->model, features, es_frontend_features(c->frontend), scores, c->card.label_count);
 }
 
 es_status es_classifier_self_test(es_classifier *c)
 {
     static const int8_t levels[] = {-128, 127};
-    int8_t features[ES_MICRO_CLIP_FEATURES];
+    int8_t features[ES_FRONTEND_FEATURES_MAX];
     int8_t scores[ES_LABELS];
     unsigned i;
 

@@ -1,10 +1,10 @@
-/* A model that is ready to hear: opened, checked against this firmware's front
- * end, loaded into an arena. */
+/* A model that is ready to hear: opened, with the front end that its card
+ * names, loaded into an arena. */
 #ifndef ES_CLASSIFIER_H
 #define ES_CLASSIFIER_H
 
 #include "card.h"
-#include "micro.h"
+#include "frontend.h"
 #include "model.h"
 
 /* What the boards set aside for a model. */
@@ -15,14 +15,16 @@
 typedef struct {
     es_model model;
     es_card card;
+    const es_frontend *frontend;
 } es_classifier;
 
-/* Opens a model with its card; refuses one of another front end, or one that
- * does not fit the arena. `data` and `arena` must stay where they are. */
+/* Opens a model with its card; refuses one whose front end this firmware does
+ * not compute, whose input has another size than that front end's features, or
+ * that does not fit the arena. `data` and `arena` must stay where they are. */
 es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size, void *arena, size_t arena_size);
 
-/* Scores of a clip's features, as many as there are labels. */
-es_status es_classifier_run(es_classifier *c, const int8_t features[ES_MICRO_CLIP_FEATURES], int8_t scores[ES_LABELS]);
+/* Scores of a clip's features by the model's front end, as many as there are labels. */
+es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t scores[ES_LABELS]);
 
 /* What a model on trial must do: run, on silence and on the loudest input. */
 es_status es_classifier_self_test(es_classifier *c);

@@ -29,7 +29,7 @@
     X(ES_ERR_CARD_MISSING, "the model has no metadata entry named earshot: it was not made for this firmware")    \
     X(ES_ERR_CARD_INVALID, "the model card is not an earshot.model/1 document, or a value in it is out of range") \
     X(ES_ERR_CARD_LABELS, "the model card's labels and the model's outputs differ in number")                     \
-    X(ES_ERR_FRONTEND, "the model was trained on another front end than this firmware computes")                  \
+    X(ES_ERR_FRONTEND, "the model was trained on a front end that this firmware does not compute")                \
     X(ES_ERR_JSON_SYNTAX, "the JSON text is malformed")                                                           \
     X(ES_ERR_JSON_DEPTH, "the JSON text is nested too deeply")                                                    \
     X(ES_ERR_JSON_SIZE, "the JSON text or a string in it is too long")                                            \
@@ -43,7 +43,7 @@
     X(ES_ERR_IMAGE_KEY, "the image is signed by another key")                                                     \
     X(ES_ERR_IMAGE_SIGNATURE, "the image's signature is not valid")                                               \
     X(ES_ERR_IMAGE_BOARD, "the image is for another board")                                                       \
-    X(ES_ERR_IMAGE_FRONTEND, "the image is for another front end")                                                \
+    X(ES_ERR_IMAGE_FRONTEND, "the image is for a front end that this firmware does not compute")                  \
     X(ES_ERR_IMAGE_VERSION, "the image's version is not the job document's")                                      \
     X(ES_ERR_IMAGE_COUNTER, "the image's security counter is lower than the confirmed one")                       \
     X(ES_ERR_JOB_MALFORMED, "the job document is malformed")                                                      \

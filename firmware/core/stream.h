@@ -1,5 +1,5 @@
-/* Words out of an endless stream of samples: front end, a rolling window of 49
- * frames, the model after every ES_RECOGNISER_HOP-th frame, the recogniser. */
+/* Words out of an endless stream of samples: the model's front end, a rolling
+ * window of 49 frames, the model after every ES_RECOGNISER_HOP-th frame, the recogniser. */
 #ifndef ES_STREAM_H
 #define ES_STREAM_H
 
@@ -8,10 +8,10 @@
 
 typedef struct {
     es_classifier *classifier;
-    es_micro micro;
+    es_frontend_stream samples;
     es_recogniser recogniser;
-    uint32_t frames; /* since the start */
-    int8_t window[ES_MICRO_CLIP_FEATURES];
+    uint32_t frames;                         /* since the start */
+    int8_t window[ES_FRONTEND_FEATURES_MAX]; /* the last frames, as many as the model reads */
 } es_stream;
 
 /* The classifier must stay where it is. */

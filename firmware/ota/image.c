@@ -255,19 +255,34 @@ static es_status check_signature(const layout *l, const uint8_t *key)
                : ES_ERR_IMAGE_SIGNATURE;
 }
 
-static es_status check_text(const layout *l, tlv value, const char *wanted, es_status otherwise)
+static es_status check_board(const layout *l, const char *board)
 {
     uint8_t text[64];
     es_status status;
 
-    if (value.size != strlen(wanted) || value.size > sizeof text) {
-        return otherwise;
+    if (l->board.size != strlen(board) || l->board.size > sizeof text) {
+        return ES_ERR_IMAGE_BOARD;
     }
-    status = read_at(l, value.offset, text, value.size);
+    status = read_at(l, l->board.offset, text, l->board.size);
     if (status != ES_OK) {
         return status;
     }
-    return memcmp(text, wanted, value.size) == 0 ? ES_OK : otherwise;
+    return memcmp(text, board, l->board.size) == 0 ? ES_OK : ES_ERR_IMAGE_BOARD;
+}
+
+static es_status check_frontend(const layout *l, const es_image_rules *rules)
+{
+    char id[64] = "";
+    es_status status;
+
+    if (l->frontend.size >= sizeof id) {
+        return ES_ERR_IMAGE_FRONTEND;
+    }
+    status = read_at(l, l->frontend.offset, (uint8_t *)id, l->frontend.size);
+    if (status != ES_OK) {
+        return status;
+    }
+    return strlen(id) == l->frontend.size && rules->knows_frontend(id) ? ES_OK : ES_ERR_IMAGE_FRONTEND;
 }
 
 es_status es_image_verify(es_image *image, const es_flash *flash, uint32_t offset, uint32_t size,
@@ -289,10 +304,10 @@ es_status es_image_verify(es_image *image, const es_flash *flash, uint32_t offse
         status = check_signature(&l, rules->key);
     }
     if (status == ES_OK) {
-        status = check_text(&l, l.board, rules->board, ES_ERR_IMAGE_BOARD);
+        status = check_board(&l, rules->board);
     }
     if (status == ES_OK) {
-        status = check_text(&l, l.frontend, rules->frontend, ES_ERR_IMAGE_FRONTEND);
+        status = check_frontend(&l, rules);
     }
     if (status == ES_OK && (es_version_compare(&l.version, &rules->version) != 0 || l.version_build != 0)) {
         status = ES_ERR_IMAGE_VERSION;

@@ -5,6 +5,8 @@
 #ifndef ES_OTA_IMAGE_H
 #define ES_OTA_IMAGE_H
 
+#include <stdbool.h>
+
 #include "../crypto/crypto.h"
 #include "../hal/flash.h"
 #include "version.h"
@@ -13,7 +15,7 @@
 typedef struct {
     const uint8_t *key; /* 91-byte SubjectPublicKeyInfo */
     const char *board;
-    const char *frontend;
+    bool (*knows_frontend)(const char *id);
     es_version version;
     uint32_t least_counter;
 } es_image_rules;

@@ -62,7 +62,7 @@ static es_status verify_slot(es_updater *u, uint8_t slot, const es_slot_content 
 
     rules.key = u->key;
     rules.board = u->board;
-    rules.frontend = u->frontend;
+    rules.knows_frontend = u->knows_frontend;
     rules.version = content->version;
     rules.least_counter = u->journal.state.security_counter;
     return es_image_verify(image, u->flash, es_slot_offset(slot), content->size, &rules);

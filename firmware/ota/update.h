@@ -56,7 +56,7 @@ typedef struct {
     const es_clock *clock;
     const char *board;
     const char *device;
-    const char *frontend;
+    bool (*knows_frontend)(const char *id);
     es_url releases;    /* where <board>/ota_update.json lies below its path */
     es_url reports;     /* where reports go; host "" for nowhere */
     uint32_t timeout_ms;

@@ -97,12 +97,13 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
     model: Model
     if engine == "firmware":
         library = firmware.Library()
-        if library.front_end_id != front_end.id:
+        if front_end.id not in library.front_end_ids:
             raise EvaluationError(
-                f"{name}: front end {front_end.id}, the board computes {library.front_end_id}; build matching firmware"
+                f"{name}: front end {front_end.id}, the board computes {', '.join(library.front_end_ids)}; build "
+                "matching firmware"
             )
         model = library.open(content, name)
-        compute = lambda clips: library.features(clips, front_end.shape)  # noqa: E731
+        compute = lambda clips: library.features(clips, front_end)  # noqa: E731
     else:
         tflm.try_out(content, name)
         model = tflm.Model(content, name)

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws import micro, native
+from kws import micro, native, spectrogram43
 
 Features = npt.NDArray[np.int8]
 Clips = npt.NDArray[np.int16]
@@ -115,7 +115,18 @@ MICRO = FrontEnd(
     stream=micro.MicroStream,
 )
 
-FRONT_ENDS = {front_end.name: front_end for front_end in (MICRO,)}
+SPECTROGRAM43 = FrontEnd(
+    name=spectrogram43.SPECTROGRAM43.name,
+    settings=canonical_json(asdict(spectrogram43.SPECTROGRAM43)),
+    sample_rate=spectrogram43.SPECTROGRAM43.sample_rate,
+    clip_samples=spectrogram43.SPECTROGRAM43.sample_rate,
+    window_samples=spectrogram43.SPECTROGRAM43.window_samples,
+    step_samples=spectrogram43.SPECTROGRAM43.step_samples,
+    shape=(spectrogram43.SPECTROGRAM43.frames, spectrogram43.SPECTROGRAM43.channels),
+    stream=spectrogram43.Spectrogram43Stream,
+)
+
+FRONT_ENDS = {front_end.name: front_end for front_end in (MICRO, SPECTROGRAM43)}
 
 
 def front_end(name_or_id: str) -> FrontEnd:

@@ -1,4 +1,4 @@
-"""The board's own code, front end and inference, as a shared library: what a board would answer.
+"""The board's own code, front ends and inference, as a shared library: what a board would answer.
 
 The library is the firmware built for this machine (`make -C firmware host`).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kws import flatbuffer
+from kws import features, flatbuffer
 
 Int8 = npt.NDArray[np.int8]
 
@@ -60,8 +60,8 @@ class Library:
         except (OSError, AttributeError) as error:
             raise LibraryError(f"{path}: cannot be used ({error}); build it with `make -C firmware host`") from error
         size, pointer = ctypes.c_size_t, ctypes.c_void_p
-        self._frontend_id.argtypes = (ctypes.c_char_p, size)
-        self._features.argtypes = (pointer, size, pointer)
+        self._frontend_id.argtypes = (size, ctypes.c_char_p, size)
+        self._features.argtypes = (ctypes.c_char_p, pointer, size, pointer, size)
         self._check.argtypes = (ctypes.c_char_p, size, ctypes.POINTER(_ModelInfo))
         self._infer.argtypes = (ctypes.c_char_p, size, pointer, size, pointer, size)
         self._error.argtypes = (ctypes.c_int,)
@@ -72,21 +72,24 @@ class Library:
         return str(self._error(code).decode("ascii", errors="replace"))
 
     @property
-    def front_end_id(self) -> str:
-        """Id of the board's front end."""
+    def front_end_ids(self) -> list[str]:
+        """Ids of the front ends that the board computes."""
+        ids: list[str] = []
         text = ctypes.create_string_buffer(64)
-        self._frontend_id(text, len(text))
-        return text.value.decode("ascii")
+        while self._frontend_id(len(ids), text, len(text)) > 0:
+            ids.append(text.value.decode("ascii"))
+        return ids
 
-    def features(self, clips: npt.NDArray[np.int16], shape: tuple[int, int]) -> Int8:
-        """Features by the board's code, int8 (n, *shape), of clips, int16 (n, 16000).
+    def features(self, clips: npt.NDArray[np.int16], front_end: features.FrontEnd) -> Int8:
+        """Features by the board's code, int8 (n, frames, channels), of clips, int16 (n, 16000).
 
         Raises:
-            LibraryError: the library refuses the clip.
+            LibraryError: the library does not compute this front end, or refuses the clip.
         """
-        answer = np.empty((len(clips), *shape), np.int8)
+        answer = np.empty((len(clips), *front_end.shape), np.int8)
+        name = front_end.id.encode("ascii")
         for clip, row in zip(np.ascontiguousarray(clips, np.int16), answer, strict=True):
-            code = self._features(clip.ctypes.data, clip.size, row.ctypes.data)
+            code = self._features(name, clip.ctypes.data, clip.size, row.ctypes.data, row.size)
             if code:
                 raise LibraryError(f"front end of the board: {self.error(code)}")
         return answer

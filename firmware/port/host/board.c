@@ -5,6 +5,11 @@
 #include "events.h"
 #include "keys.h"
 
+static bool knows_frontend(const char *id)
+{
+    return es_frontend_find(id) != NULL;
+}
+
 bool es_board_open(es_board *b, const es_options *options, bool exclusive)
 {
     es_updater *u = &b->updater;
@@ -34,7 +39,7 @@ bool es_board_open(es_board *b, const es_options *options, bool exclusive)
     u->clock = &b->clock;
     u->board = options->board;
     u->device = options->id;
-    u->frontend = es_micro_id();
+    u->knows_frontend = knows_frontend;
     u->timeout_ms = options->timeout_ms;
     return true;
 }

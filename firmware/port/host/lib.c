@@ -4,26 +4,37 @@
 #include <string.h>
 
 #include "../../core/card.h"
-#include "../../core/micro.h"
+#include "../../core/frontend.h"
 #include "../../core/model.h"
 
-int es_lib_frontend_id(char *out, size_t size)
+int es_lib_frontend_id(size_t index, char *out, size_t size)
 {
-    const size_t needed = strlen(es_micro_id()) + 1;
+    const es_frontend *f = es_frontend_at(index);
+    size_t needed;
 
+    if (f == NULL) {
+        return 0;
+    }
+    needed = strlen(f->id()) + 1;
     if (out == NULL || size < needed) {
         return -ES_ERR_ARGUMENT;
     }
-    memcpy(out, es_micro_id(), needed);
+    memcpy(out, f->id(), needed);
     return (int)needed;
 }
 
-int es_lib_features(const int16_t *samples, size_t count, int8_t *features)
+int es_lib_features(const char *frontend, const int16_t *samples, size_t count, int8_t *features, size_t size)
 {
-    if (samples == NULL || features == NULL) {
+    const es_frontend *f;
+
+    if (frontend == NULL || samples == NULL || features == NULL) {
         return ES_ERR_ARGUMENT;
     }
-    return (int)es_micro_clip(samples, count, features);
+    f = es_frontend_find(frontend);
+    if (f == NULL) {
+        return ES_ERR_FRONTEND;
+    }
+    return (int)(size == es_frontend_features(f) ? es_frontend_clip(f, samples, count, features) : ES_ERR_OUTPUT_SIZE);
 }
 
 static void describe(es_model *m, es_lib_model_info *info)

@@ -17,11 +17,13 @@ typedef struct {
     char card[1024];
 } es_lib_model_info;
 
-/* Writes the front end's id, NUL-terminated; bytes written, or -ES_ERR_ARGUMENT. */
-int es_lib_frontend_id(char *out, size_t size);
+/* Writes the id of the front end at a place of the firmware's list, from 0 on,
+ * NUL-terminated; bytes written, 0 past the list's end, or -ES_ERR_ARGUMENT. */
+int es_lib_frontend_id(size_t index, char *out, size_t size);
 
-/* 16,000 samples to 49 * 40 features; 0 or an ES_ERR_ code. */
-int es_lib_features(const int16_t *samples, size_t count, int8_t *features);
+/* 16,000 samples to features by the front end with an id; `size` is that of a
+ * clip's features, frames times channels. 0 or an ES_ERR_ code. */
+int es_lib_features(const char *frontend, const int16_t *samples, size_t count, int8_t *features, size_t size);
 
 /* Checks a model and describes it. `card` is empty where the model has none. */
 int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *info);

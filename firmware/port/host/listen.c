@@ -11,14 +11,14 @@ static es_status hear_clip(es_classifier *c, const char *file, const int16_t *sa
                            const char *version)
 {
     int16_t clip[ES_CLIP_SAMPLES] = {0};
-    int8_t features[ES_MICRO_CLIP_FEATURES];
+    int8_t features[ES_FRONTEND_FEATURES_MAX];
     int8_t scores[ES_LABELS];
     const size_t start = es_clip_start(samples, count);
     const size_t n = count - start < ES_CLIP_SAMPLES ? count - start : ES_CLIP_SAMPLES;
     es_status status;
 
     memcpy(clip, samples + start, n * sizeof *samples);
-    status = es_micro_clip(clip, ES_CLIP_SAMPLES, features);
+    status = es_frontend_clip(c->frontend, clip, ES_CLIP_SAMPLES, features);
     if (status == ES_OK) {
         status = es_classifier_run(c, features, scores);
     }

@@ -20,6 +20,7 @@ import firmware_library  # noqa: E402
 import signing  # noqa: E402
 import tflite_models  # noqa: E402
 from device_runner import DeviceRunner  # noqa: E402
+from kws import features  # noqa: E402
 from release_server import ReleaseServer  # noqa: E402
 
 BOARD = "CY8CPROTO_062_4343W"
@@ -52,19 +53,19 @@ def signing_key() -> "signing.SigningKey":
 
 
 @pytest.fixture(scope="session")
-def board_model(library) -> bytes:
-    """A small model with this front end's card: it runs on the board."""
-    return tflite_models.keyword_model(library.frontend_id())
+def board_model() -> bytes:
+    """A small model with the card of front end `micro`: it runs on the board."""
+    return tflite_models.keyword_model(features.MICRO.id)
 
 
 @pytest.fixture(scope="session")
-def image_maker(tmp_path_factory, signing_key, library):
+def image_maker(tmp_path_factory, signing_key):
     """make(payload, n, …) -> model image 1.0.n, cached by its arguments."""
     folder = tmp_path_factory.mktemp("images")
     known: dict[tuple, bytes] = {}
 
     def make(payload: bytes, n: int = 1, **changes) -> bytes:
-        settings = {"board": BOARD, "frontend": library.frontend_id(), "counter": n, "version": f"1.0.{n}"} | changes
+        settings = {"board": BOARD, "frontend": features.MICRO.id, "counter": n, "version": f"1.0.{n}"} | changes
         key = settings.pop("key", signing_key)
         name = (payload, id(key), *settings.items())
         if name not in known:

@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
+from kws import features
 
 
 class ModelInfo(ctypes.Structure):
@@ -41,20 +42,27 @@ class Library:
             getattr(self.c, name).restype = ctypes.c_bool
         self.c.es_der_public_key.restype = ctypes.c_bool
         self.c.es_clip_start.restype = ctypes.c_size_t
+        self.c.es_frontend_find.restype = ctypes.c_void_p
+        self.c.es_frontend_feed.restype = ctypes.c_bool
 
     def check(self, code: int) -> None:
         if code != 0:
             raise FirmwareError(self.c.es_error_name(code).decode(), self.c.es_lib_error(code).decode())
 
-    def frontend_id(self) -> str:
-        text = ctypes.create_string_buffer(64)
-        assert self.c.es_lib_frontend_id(text, ctypes.c_size_t(64)) == len(text.value) + 1
-        return text.value.decode()
+    def frontend_ids(self) -> list[str]:
+        ids, text, size = [], ctypes.create_string_buffer(64), ctypes.c_size_t
+        while self.c.es_lib_frontend_id(size(len(ids)), text, size(64)) != 0:
+            ids.append(text.value.decode())
+        return ids
 
-    def features(self, samples: np.ndarray) -> np.ndarray:
+    def features(self, samples: np.ndarray, front_end=features.MICRO) -> np.ndarray:
         samples = np.ascontiguousarray(samples, np.int16)
-        answer = np.empty((49, 40), np.int8)
-        self.check(self.c.es_lib_features(_pointer(samples), ctypes.c_size_t(samples.size), _pointer(answer)))
+        answer = np.empty(front_end.shape, np.int8)
+        size = ctypes.c_size_t
+        code = self.c.es_lib_features(
+            front_end.id.encode(), _pointer(samples), size(samples.size), _pointer(answer), size(answer.size)
+        )
+        self.check(code)
         return answer
 
     def info(self, model: bytes) -> ModelInfo:

@@ -10,7 +10,9 @@ import wave
 import numpy as np
 import pytest
 import tflite_models
-from kws import micro
+from kws import features
+
+FRONT_ENDS = tuple(features.FRONT_ENDS.values())
 
 
 @pytest.fixture
@@ -90,7 +92,12 @@ def test_every_other_file_is_an_error_and_the_rest_is_heard(ready_device, tmp_pa
     assert all(e["reason"] for e in events[:-1])
 
 
-def test_what_is_heard_is_the_models_answer(ready_device, library, board_model, tmp_path):
+@pytest.mark.parametrize("front_end", FRONT_ENDS, ids=lambda f: f.name)
+def test_what_is_heard_is_the_models_answer(device, server, image_maker, library, tmp_path, front_end):
+    # GIVEN a model that names its front end
+    model = tflite_models.keyword_model(front_end.id, shape=front_end.shape)
+    server.publish(image_maker(model, frontend=front_end.id), "1.0.1")
+    assert device.poll()[0] == 0
     rng = np.random.default_rng(9)
     for i in range(5):
         size = (16000, 12000, 31000, 16000, 480)[i]
@@ -99,17 +106,20 @@ def test_what_is_heard_is_the_models_answer(ready_device, library, board_model, 
         path.write_bytes(_wav(samples.tobytes()))
         start = library.c.es_clip_start(samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(size))
         clip = np.pad(samples[start : start + 16000], (0, max(0, 16000 - size)))
-        scores = library.infer(board_model, library.features(clip), 4)
-        (event,) = ready_device.listen(path)[1]
+        # WHEN a recording is heard
+        (event,) = device.listen(path)[1]
+        # THEN it is by the features of that front end
+        scores = library.infer(model, front_end.features(clip[None]), 4)
         assert event["scores"] == scores.tolist()
         assert event["label"] == ["yes", "no", "unknown", "silence"][int(np.argmax(scores))]
 
 
-def test_a_stream_is_fed_by_the_rule_in_the_header(device, server, image_maker, library, tmp_path):
+@pytest.mark.parametrize("front_end", FRONT_ENDS, ids=lambda f: f.name)
+def test_a_stream_is_fed_by_the_rule_in_the_header(device, server, image_maker, library, tmp_path, front_end):
     # GIVEN a model whose scores vary, and a recogniser that is easily convinced
     settings = {"average_ms": 200, "minimum_count": 2, "suppression_ms": 300, "threshold": 60}
-    model = tflite_models.keyword_model(library.frontend_id(), seed=3, recogniser=settings)
-    server.publish(image_maker(model), "1.0.1")
+    model = tflite_models.keyword_model(front_end.id, seed=3, recogniser=settings, shape=front_end.shape)
+    server.publish(image_maker(model, frontend=front_end.id), "1.0.1")
     assert device.poll()[0] == 0
     rng = np.random.default_rng(4)
     samples = np.concatenate([rng.normal(0, a, 4000) for a in rng.uniform(1, 9000, 20)]).clip(-32768, 32767)
@@ -122,8 +132,8 @@ def test_a_stream_is_fed_by_the_rule_in_the_header(device, server, image_maker, 
     status, events = device.listen(path, stream=True)
     # THEN the words are those of the rule, computed here
     assert status == 0
-    frames = micro.MicroStream().feed(samples[None, :])[0]
-    window = np.full((49, 40), -128, np.int8)
+    frames = front_end.stream(1).feed(samples[None, :])[0]
+    window = np.full(front_end.shape, -128, np.int8)
     rule, expected = Rule(["yes", "no", "unknown", "silence"], **settings), []
     for number, frame in enumerate(frames, 1):
         window = np.vstack([window[1:], frame])
@@ -233,6 +243,16 @@ def test_a_model_of_another_front_end_is_rejected_on_trial(device, server, image
     status, events = device.poll()
     assert status == 2
     assert "front end" in events[-1]["reason"]
+
+
+def test_a_model_whose_input_is_another_front_ends_is_rejected_on_trial(device, server, image_maker):
+    # GIVEN a model that names one front end and reads the features of the other
+    one, other = FRONT_ENDS
+    server.publish(image_maker(tflite_models.keyword_model(one.id, shape=other.shape)), "1.0.1")
+    # WHEN / THEN its trial says so
+    status, events = device.poll()
+    assert status == 2
+    assert "input's size" in events[-1]["reason"]
 
 
 def test_a_model_without_a_card_is_rejected(device, server, image_maker, library):

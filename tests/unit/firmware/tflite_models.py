@@ -240,22 +240,25 @@ def reshape_model(*, shape=(1, 3, 4), new_shape=(1, 12)) -> bytes:
 
 
 def keyword_model(frontend: str, seed: int = 0, labels=("yes", "no", "unknown", "silence"), card: str | None = None,
-                  recogniser=None) -> bytes:  # fmt: skip
+                  recogniser=None, shape=(49, 40)) -> bytes:  # fmt: skip
     """A tiny_conv of random weights (10x8 filters, stride 2, dense, softmax) with a model card."""
     rng = np.random.default_rng(seed)
     model = ModelBuilder()
     classes = len(labels)
-    x = model.tensor((1, 49, 40, 1), 1 / 256, -128)
+    frames, channels = shape
+    x = model.tensor((1, frames, channels, 1), 1 / 256, -128)
     w = model.tensor((8, 10, 8, 1), rng.uniform(0.001, 0.01, 8), 0, rng.integers(-127, 128, (8, 10, 8, 1)))
     b = model.tensor((8,), None, 0, rng.integers(-5000, 5000, 8), INT32)
-    h = model.tensor((1, 25, 20, 8), 0.05, -128)
+    rows, columns = (frames + 1) // 2, (channels + 1) // 2
+    h = model.tensor((1, rows, columns, 8), 0.05, -128)
     table = options(schema.Conv2DOptionsT, strideH=2, strideW=2, dilationHFactor=1, dilationWFactor=1,
                     fusedActivationFunction=1)  # fmt: skip
     model.operator(CODES.CONV_2D, [x, w, b], [h], table, OPTIONS.Conv2DOptions, 3)
-    s = model.tensor((2,), None, 0, np.array([-1, 4000]), INT32)
-    flat = model.tensor((1, 4000), 0.05, -128)
+    s = model.tensor((2,), None, 0, np.array([-1, rows * columns * 8]), INT32)
+    flat = model.tensor((1, rows * columns * 8), 0.05, -128)
     model.operator(CODES.RESHAPE, [h, s], [flat], schema.ReshapeOptionsT(), OPTIONS.ReshapeOptions)
-    dense = model.tensor((classes, 4000), 0.004, 0, rng.integers(-127, 128, (classes, 4000)))
+    weights = rng.integers(-127, 128, (classes, rows * columns * 8))
+    dense = model.tensor(weights.shape, 0.004, 0, weights)
     bias = model.tensor((classes,), 0.0002, 0, rng.integers(-9000, 9000, classes), INT32)
     logits = model.tensor((1, classes), 0.2, 5)
     table = options(schema.FullyConnectedOptionsT)
