@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # no
         scheduler=wiring.scheduler(environment),
         debounce=environment.debounce(),
         jobs=wiring.jobs(),
-        settings=wiring.job_settings(environment),
+        settings=wiring.processing_settings(environment),
         sources=Sources.of_layer(),
         frontend=frontend_id(environment.text("FRONTEND")),
     )

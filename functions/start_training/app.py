@@ -1,4 +1,4 @@
-"""Features landed or a processing job changed: starts the run's training when its features are complete."""
+"""Features landed, a processing job changed or a model was imported: starts the run's training job."""
 
 import time
 
@@ -38,13 +38,15 @@ def lambda_handler(event: Event, context: LambdaContext) -> None:  # noqa: ARG00
     name = _run_of(event)
     if name is None:
         return
-    table, data, now = wiring.table(environment), wiring.bucket(environment, "DATA_BUCKET"), time.time()
+    table, clips, now = wiring.table(environment), wiring.bucket(environment, "CLIPS_BUCKET"), time.time()
     training = Training(
         table=table,
-        data=data,
-        intake=Intake(wiring.bucket(environment, "CLIPS_BUCKET"), table),
+        data=wiring.bucket(environment, "DATA_BUCKET"),
+        clips=clips,
+        champions=wiring.champions(environment),
+        intake=Intake(clips, table),
         jobs=wiring.jobs(),
-        settings=wiring.job_settings(environment),
+        settings=wiring.training_settings(environment),
         sources=Sources.of_layer(),
         frontend=frontend_id(environment.text("FRONTEND")),
     )

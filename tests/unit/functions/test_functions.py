@@ -10,6 +10,7 @@ import boto3
 import bundles
 import pytest
 from cloud import event
+from earshot_pipeline import naming
 from earshot_pipeline.frontend import frontend_id
 from earshot_pipeline.run import RunState
 
@@ -303,6 +304,134 @@ def test_training_starts_once_when_features_are_complete(cloud):
     assert shards == [{"prefix": f"s3://data/features/{FRONT_END}/"}, "r000001/shard-algo-1-0000.npz"]
 
 
+def read_json(cloud, key, bucket="data"):
+    return json.loads(cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def request_of(cloud, run):
+    """A run's CreateTrainingJob: its channels by name, and its hyperparameters."""
+    request = cloud.sagemaker.training[f"earshot-{run}-train"]["Request"]
+    channels = {each["ChannelName"]: each["DataSource"]["S3DataSource"] for each in request["InputDataConfig"]}
+    values = {name: json.loads(value) for name, value in request["HyperParameters"].items()}
+    return request, channels, values
+
+
+def test_the_training_job_is_told_what_the_contract_says(cloud):
+    # GIVEN a first run with noise and a test speaker's clip
+    cloud.ingest(
+        cloud.drop("clips/_background_noise_/tap.wav", clip(99, 20)),
+        cloud.drop("clips/yes/s12_nohash_0.wav", clip(12)),
+    )
+    drop_words(cloud)
+    start(cloud)
+    preprocess(cloud)
+    # WHEN training is asked for THEN it gets features, dataset and what streaming evaluation plays; nothing is empty
+    request, channels, values = request_of(cloud, "r000001")
+    assert set(channels) == {"features", "dataset", "audio"}
+    assert channels["audio"] == {
+        "S3DataType": "ManifestFile",
+        "S3Uri": "s3://data/datasets/r000001/audio.manifest",
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    split = {f"yes/s{n}_nohash_0.wav": naming.split_of(f"s{n}") for n in (0, 1, 2, 12)}
+    played = [name for name in sorted(split) if split[name] != "train"]
+    assert played
+    assert read_json(cloud, "datasets/r000001/audio.manifest") == [
+        {"prefix": "s3://clips/clips/"}, "_background_noise_/tap.wav", *played
+    ]  # fmt: skip
+    # AND what a model may need, where it may begin, and when to stop
+    assert values["budget"] == "flash=131072,arena=131072,instructions=40000000"
+    assert (values["warm_start"], values["patience"]) == ("true", 0)
+    assert "champion_uri" not in values
+    assert request["TensorBoardOutputConfig"] == {"S3OutputPath": "s3://data/tensorboard"}
+
+
+def test_recordings_that_were_deleted_since_are_not_asked_for(cloud):
+    # GIVEN a dataset with noise that somebody deletes while it is preprocessed
+    cloud.ingest(cloud.drop("clips/_background_noise_/tap.wav", clip(99, 20)))
+    drop_words(cloud)
+    start(cloud)
+    for key in cloud.keys("clips"):
+        cloud.s3.delete_object(Bucket="clips", Key=key)
+    # WHEN training is asked for THEN it plays nothing, and its job has no channel that would find nothing
+    preprocess(cloud)
+    assert "audio" not in request_of(cloud, "r000001")[1]
+    assert "datasets/r000001/audio.manifest" not in cloud.keys("data")
+
+
+def released_run(cloud, number=1):
+    """A run from clips to boards."""
+    run = f"r{number:06d}"
+    drop_words(cloud, start=100 * number)
+    start(cloud)
+    preprocess(cloud, run)
+    train(cloud, run)
+    release(cloud, len(cloud.sagemaker.packages))
+    assert cloud.table.run(run).state is RunState.RELEASED
+    return run
+
+
+def next_training(cloud, number=2):
+    """Another run, up to its training job; its request."""
+    drop_words(cloud, start=100 * number)
+    start(cloud)
+    preprocess(cloud, f"r{number:06d}")
+    return request_of(cloud, f"r{number:06d}")
+
+
+def test_a_new_model_meets_the_released_one(cloud):
+    # GIVEN a released model WHEN the next run trains
+    released_run(cloud)
+    champion = cloud.table.run("r000001").bundle
+    _, channels, values = next_training(cloud)
+    # THEN the released bundle is a channel of its job
+    assert channels["champion"]["S3Uri"] == values["champion_uri"] == champion
+    assert channels["champion"]["S3DataType"] == "S3Prefix"
+    assert cloud.table.run("r000002").champion == champion
+
+
+def test_the_champion_stays_though_another_version_is_released_meanwhile(cloud):
+    # GIVEN a run whose preprocessing is completed, and whose training job could not be made
+    released_run(cloud)
+    drop_words(cloud, start=200)
+    start(cloud)
+    real = type(cloud.sagemaker)._create_training_job
+
+    def refuse(self, operation, request):
+        raise ConnectionError
+
+    type(cloud.sagemaker)._create_training_job = refuse
+    try:
+        with pytest.raises(ConnectionError):
+            preprocess(cloud, "r000002")
+    finally:
+        type(cloud.sagemaker)._create_training_job = real
+    # WHEN the released bundle is removed before the reconciler asks for that job again
+    champion = cloud.table.run("r000001").bundle
+    cloud.s3.put_object(Bucket="data", Key="models/other/output/model.tar.gz", Body=b"of another version")
+    cloud.table.dynamodb.update_item(
+        TableName="table", Key={"pk": {"S": "RUNS"}, "sk": {"S": "r000001"}},
+        UpdateExpression="SET bundle = :b", ExpressionAttributeValues={":b": {"S": "s3://data/models/other/output/model.tar.gz"}},
+    )  # fmt: skip
+    cloud.call("start_training", {"source": "earshot.reconcile", "run": "r000002"})
+    # THEN it is the job that was decided on
+    assert request_of(cloud, "r000002")[2]["champion_uri"] == champion
+
+
+@pytest.mark.parametrize("why", ["other keywords", "bundle gone"])
+def test_what_cannot_be_compared_with_is_no_champion(cloud, why, monkeypatch):
+    # GIVEN a released model that knows other words, or whose bundle was deleted
+    released_run(cloud)
+    if why == "other keywords":
+        monkeypatch.setenv("KEYWORDS", "yes,no,up")
+    else:
+        cloud.s3.delete_object(Bucket="data", Key="models/earshot-r000001-train/output/model.tar.gz")
+    # WHEN the next run trains THEN there is neither channel nor address
+    _, channels, values = next_training(cloud)
+    assert "champion" not in channels
+    assert "champion_uri" not in values
+
+
 def test_a_manifest_that_lands_before_the_job_is_completed_starts_nothing(cloud):
     # GIVEN a running job WHEN a manifest's event comes THEN nothing starts
     drop_words(cloud)
@@ -419,16 +548,63 @@ def test_a_model_that_misses_a_gate_is_rejected_and_its_clips_stay_in_the_datase
     run = cloud.table.run("r000001")
     # THEN the run says which gate; it has no version; the slot is free; the clips do not train again
     assert (run.state, run.version) == (RunState.REJECTED, None)
-    assert "arena bytes 200000 misses 131072" in run.reason
+    assert "arena bytes 200000 misses 131072 by 68928" in run.reason
     assert cloud.sagemaker.packages[0]["ModelApprovalStatus"] == "Rejected"
     assert cloud.table.pipeline().active == ""
     start(cloud)
     assert len(cloud.sagemaker.processing) == 1
 
 
+def test_a_rejected_run_names_the_clips_that_its_model_missed(cloud):
+    # GIVEN a model that hears too few of one word WHEN it is judged
+    ready_to_train(cloud)
+    metrics = bundles.card()["metrics"]
+    metrics["test"]["recall"]["yes"] = 0.5
+    train(cloud, metrics=metrics)
+    # THEN the run's reason names gate, gap and clip, and its record keeps them for the command line
+    run = cloud.table.run("r000001")
+    assert run.reason == "gates not passed: recall of yes 0.5 misses 0.7 by 0.2 (clips/yes/s9_nohash_0.wav)"
+    [missed] = [verdict for verdict in run.verdicts if not verdict.passed]
+    assert missed.clips == ("clips/yes/s9_nohash_0.wav",)
+
+
+def test_a_long_training_fits_into_the_table_and_says_what_is_left_out(cloud):
+    # GIVEN a card whose history has a thousand epochs WHEN it is judged
+    ready_to_train(cloud)
+    epoch = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "seconds"), 0.123456789012)
+    metrics = bundles.card()["metrics"] | {"history": [{"epoch": n, **epoch} for n in range(1000)]}
+    train(cloud, metrics=metrics)
+    # THEN the table's card is without it and says so; the gates saw the whole
+    run = cloud.table.run("r000001")
+    assert run.state is RunState.RELEASING
+    assert run.card["left_out"] == ["metrics.history"]
+    assert "history" not in run.card["metrics"]
+    assert run.card["metrics"]["test"]["accuracy"] == {"float": 0.91, "int8": 0.9}
+
+
+def test_a_run_of_before_can_still_be_read(cloud):
+    # GIVEN a run as the table had it before there were imports, champions and clips of verdicts
+    released_run(cloud)
+    cloud.table.dynamodb.update_item(
+        TableName="table", Key={"pk": {"S": "RUNS"}, "sk": {"S": "r000001"}},
+        UpdateExpression="REMOVE imported, dataset_of, champion SET verdicts = :v",
+        ExpressionAttributeValues={
+            ":v": {"L": [{"M": {"gate": {"S": "accuracy"}, "value": {"N": "0.9"}, "limit": {"N": "0.8"},
+                                "passed": {"BOOL": True}}}]}
+        },
+    )  # fmt: skip
+    # WHEN it is read THEN what it does not say is empty
+    run = cloud.table.run("r000001")
+    assert (run.imported, run.dataset, run.champion) == ("", "r000001", "")
+    assert str(run.verdicts[0]) == "accuracy 0.9 keeps 0.8"
+    # AND it can be rolled back to
+    assert cloud.call("rollback", {"version": "1.0.1"})["version"] == "1.0.2"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"origin": "imported"}, "its origin is imported"),
         ({"labels": ["no", "yes", "unknown", "silence"]}, "are not those configured"),
         ({"frontend": "micro-00000000"}, "front end micro-00000000 is not the run's"),
         ({"dataset": {"sha256": "0" * 64}}, "another dataset"),
@@ -501,13 +677,23 @@ def test_a_release_reaches_endpoint_and_boards(cloud):
     assert cloud.sagemaker.count("CreateEndpoint") == 1
     environment = cloud.sagemaker.models["earshot-1-0-1"]["PrimaryContainer"]["Environment"]
     assert environment["EARSHOT_VERSION"] == "1.0.1"
+    # AND its report is a page that browsers show, and the model package leads to it
+    page = cloud.s3.head_object(Bucket="releases", Key="1.0.1/report.html")
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    told = cloud.sagemaker.packages[0]["CustomerMetadataProperties"]
+    assert told["report_html"] == "s3://releases/1.0.1/report.html"
+    assert told["evaluation_json"] == "s3://releases/1.0.1/evaluation.json"
     # AND every board is offered its image, which is what the record says
     for board in BOARDS:
         document = json.loads(cloud.s3.get_object(Bucket="releases", Key=f"{board}/ota_update.json")["Body"].read())
         image = cloud.s3.get_object(Bucket="releases", Key=document["File"][1:])["Body"].read()
         assert (document["Board"], document["Version"], document["Size"]) == (board, "1.0.1", str(len(image)))
         assert document["Sha256"] == hashlib.sha256(image).hexdigest()
-        record = json.loads(cloud.s3.get_object(Bucket="releases", Key=f"1.0.1/{board}/release.json")["Body"].read())
+        record = read_json(cloud, f"1.0.1/{board}/release.json", "releases")
+        assert set(record["about"]) == {"1.0.1/report.html", "1.0.1/evaluation.json"}
+        for key, digest in record["about"].items():
+            content = cloud.s3.get_object(Bucket="releases", Key=key)["Body"].read()
+            assert hashlib.sha256(content).hexdigest() == digest
         for path, digest in record["sha256"].items():
             content = cloud.s3.get_object(Bucket="releases", Key=f"1.0.1/{board}/{path}")["Body"].read()
             assert hashlib.sha256(content).hexdigest() == digest
@@ -706,6 +892,178 @@ def test_a_decision_about_a_run_that_is_unknown_is_ignored(cloud):
     )
     cloud.call("convert_firmware", changed("model_package_state_change", "ModelPackageArn", "arn:x"))
     assert cloud.keys("releases") == []
+
+
+# -- import_model ----------------------------------------------------------------------------------------------
+
+SHA = "5" * 64
+
+
+def upload_model(cloud, sha256=SHA, model=b"\x1c\0\0\0TFL3", **changes):
+    record = {
+        "schema": "earshot.import/1", "name": "mine.tflite", "labels": ["silence", "unknown", "yes", "no"],
+        "frontend": FRONT_END, "sha256": sha256, **changes,
+    }  # fmt: skip
+    if model:
+        cloud.s3.put_object(Bucket="data", Key=f"imports/{sha256}/model.tflite", Body=model)
+    cloud.s3.put_object(Bucket="data", Key=f"imports/{sha256}/import.json", Body=json.dumps(record).encode())
+
+
+def import_model(cloud, sha256=SHA):
+    """Somebody calls the function; what it asks of others is asked."""
+    answer = cloud.call("import_model", {"import": sha256})
+    while cloud.invocations.asked:
+        cloud.call(*cloud.invocations.asked.pop(0))
+    return answer["run"]
+
+
+LABELS_OF_ITS_OWN = {"labels": ["silence", "unknown", "yes", "no"], "origin": "imported"}
+
+
+def test_an_imported_model_goes_the_way_of_others_without_training(cloud):
+    # GIVEN a released model, and clips that wait WHEN somebody brings a model along, and asks twice
+    released_run(cloud)
+    drop_words(cloud, start=50)
+    waiting = cloud.table.pipeline().arrivals
+    upload_model(cloud)
+    assert import_model(cloud) == import_model(cloud) == "r000002"
+    # THEN its job has the model, the last dataset and the champion, and begins with nobody's weights
+    _, channels, values = request_of(cloud, "r000002")
+    assert channels["imported"] == {
+        "S3DataType": "S3Prefix",
+        "S3Uri": f"s3://data/imports/{SHA}/",
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    assert channels["features"]["S3Uri"] == "s3://data/datasets/r000001/features.manifest"
+    assert channels["dataset"]["S3Uri"] == values["dataset_uri"] == "s3://data/datasets/r000001/manifest.jsonl"
+    assert channels["champion"]["S3Uri"] == cloud.table.run("r000001").bundle
+    assert values["warm_start"] == "false"
+    # AND it holds the slot; clips wait on
+    assert cloud.table.pipeline().active == "r000002"
+    assert cloud.table.pipeline().arrivals == waiting
+    start(cloud)
+    assert list(cloud.sagemaker.processing) == ["earshot-r000001-preprocess"]
+    # AND a model with labels in its own order is released, while the next run still builds on the last dataset
+    train(cloud, "r000002", **LABELS_OF_ITS_OWN)
+    release(cloud, 2)
+    run = cloud.table.run("r000002")
+    assert (run.state, str(run.version), run.clips_new, run.clips_total) == (RunState.RELEASED, "1.0.2", 0, 3)
+    assert cloud.table.pipeline().dataset == "r000001"
+    # AND the clips that waited train now, against the imported model
+    cloud.pass_time()
+    cloud.call("start_preprocessing", event("run_ended"))
+    assert cloud.table.run("r000003").clips_new == 3
+    preprocess(cloud, "r000003")
+    assert request_of(cloud, "r000003")[1]["champion"]["S3Uri"] == run.bundle
+    # AND one may go back to it
+    train(cloud, "r000003")
+    release(cloud, 3)
+    assert cloud.call("rollback", {"version": "1.0.2"})["version"] == "1.0.4"
+    release(cloud, 4)
+    assert cloud.table.run("r000004").bundle == run.bundle
+    assert cloud.table.run("r000004").state is RunState.RELEASED
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_failed_import_keeps_no_clip_waiting(cloud, status):
+    # GIVEN clips that wait, and an imported model
+    released_run(cloud)
+    drop_words(cloud, start=50)
+    upload_model(cloud)
+    import_model(cloud)
+    before = cloud.table.pipeline()
+    # WHEN its job fails
+    train(cloud, "r000002", status=status, reason="AlgorithmError: the board has no TANH")
+    # THEN the reason is told, the slot is free, and nothing pauses
+    run = cloud.table.run("r000002")
+    assert (run.state, run.announced) == (RunState.FAILED, True)
+    assert "the board has no TANH" in run.reason
+    after = cloud.table.pipeline()
+    assert (after.active, after.arrivals, after.dataset) == ("", before.arrivals, "r000001")
+    start(cloud)
+    assert cloud.table.pipeline().active == "r000003"
+
+
+def test_a_job_that_trained_instead_of_judging_fails_the_import(cloud):
+    released_run(cloud)
+    upload_model(cloud)
+    import_model(cloud)
+    train(cloud, "r000002")
+    assert "its origin is trained" in cloud.table.run("r000002").reason
+
+
+def test_an_imported_model_must_pass_the_gates(cloud):
+    # GIVEN an imported model that was not heard on recordings WHEN it is judged THEN it does not go out
+    released_run(cloud)
+    upload_model(cloud)
+    import_model(cloud)
+    train(cloud, "r000002", metrics={**bundles.card()["metrics"], "streaming": None}, **LABELS_OF_ITS_OWN)
+    run = cloud.table.run("r000002")
+    assert run.state is RunState.REJECTED
+    assert run.reason == "gates not passed: false alarms an hour was not measured (limit 60)"
+    assert cloud.table.pipeline().dataset == "r000001"
+
+
+def test_an_import_whose_job_was_never_asked_for_is_taken_up_by_the_reconciler(cloud):
+    # GIVEN an import whose call to start_training was lost
+    released_run(cloud)
+    upload_model(cloud)
+    cloud.call("import_model", {"import": SHA})
+    cloud.invocations.asked.clear()
+    assert "earshot-r000002-train" not in cloud.sagemaker.training
+    # WHEN the clock ticks THEN its job is made
+    cloud.call("reconcile", {})
+    while cloud.invocations.asked:
+        cloud.call(*cloud.invocations.asked.pop(0))
+    assert "imported" in request_of(cloud, "r000002")[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"model": b""}, f"s3://data/imports/{SHA}/model.tflite is not there"),
+        ({"schema": "earshot.import/2"}, "not earshot.import/1"),
+        ({"labels": ["yes", "unknown", "silence"]}, "labels lack no, which this stack needs"),
+        ({"labels": ["yes", "no", "no", "unknown", "silence"]}, "not a list of different words"),
+        ({"labels": "yes"}, "not a list of different words"),
+        ({"frontend": "macro-00000000"}, "front end macro-00000000 is unknown; this stack's is micro-"),
+    ],
+)
+def test_an_import_that_cannot_be_is_refused_in_words(cloud, changes, fault):
+    released_run(cloud)
+    upload_model(cloud, **changes)
+    with pytest.raises(ValueError, match=fault):
+        import_model(cloud)
+    assert len(cloud.table.recent_runs(5)) == 1
+    assert cloud.table.pipeline().active == ""
+
+
+def test_a_dataset_of_another_front_end_judges_no_model(cloud):
+    # GIVEN a last dataset whose features another front end computed WHEN a model is imported THEN it is refused
+    released_run(cloud)
+    cloud.table.dynamodb.update_item(
+        TableName="table", Key={"pk": {"S": "RUNS"}, "sk": {"S": "r000001"}},
+        UpdateExpression="SET card.frontend = :f", ExpressionAttributeValues={":f": {"S": "micro-00000000"}},
+    )  # fmt: skip
+    upload_model(cloud)
+    with pytest.raises(ValueError, match="features of front end micro-00000000, the stack now has micro-"):
+        import_model(cloud)
+
+
+def test_an_import_waits_for_no_run_and_needs_a_dataset(cloud):
+    # GIVEN no dataset, then an active run, then a failed one WHEN a model is imported THEN each time the refusal says
+    # what is in the way
+    upload_model(cloud)
+    with pytest.raises(ValueError, match="there is no dataset yet"):
+        import_model(cloud)
+    drop_words(cloud)
+    start(cloud)
+    with pytest.raises(ValueError, match=r"run r000001 is active \(preprocessing\)"):
+        import_model(cloud)
+    preprocess(cloud)
+    train(cloud, status="Failed")
+    with pytest.raises(ValueError, match="there is no dataset yet"):
+        import_model(cloud)
 
 
 # -- rollback --------------------------------------------------------------------------------------------------

@@ -16,7 +16,10 @@ def card(model=b"", **changes):
         "precision": {"yes": 0.9, "no": 0.9},
         "confusion": {"labels": LABELS, "matrix": [[1, 0, 0, 0]] * 4},
         "false_alarm_rate": 0.01,
+        "mistakes": [{"key": "clips/yes/s9_nohash_0.wav", "truth": "yes", "answer": "no", "score": 0.9}],
     }
+    streaming = {"hours": 0.5, "words": 40, "misses": 4, "miss_rate": 0.1, "false_alarms": 1,
+                 "false_alarms_per_hour": 2.0, "by_snr": []}  # fmt: skip
     return {
         "schema": "earshot.bundle/1",
         "architecture": "tiny_conv",
@@ -26,9 +29,12 @@ def card(model=b"", **changes):
         "code_version": "0123456789ab",
         "model_bytes": len(model),
         "arena_bytes": 9648,
+        "operators": ["CONV_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"],
+        "origin": "trained",
+        "cost": {"flash_bytes": len(model), "arena_bytes": 9648, "instructions": 2_400_000},
         "input": {"shape": [1, 49, 40, 1], "scale": 0.0039, "zero_point": -128},
         "output": {"shape": [1, 4], "scale": 0.0039, "zero_point": -128},
-        "metrics": {"test": test},
+        "metrics": {"test": test, "streaming": streaming, "champion": None},
         "golden": 2,
         **changes,
     }
@@ -46,6 +52,8 @@ def files(**changes):
         "golden_x.bin": bytes(range(256))[:196] * 20,
         "golden_y.bin": bytes([0x80, 0x7F, 0, 1] * 2),
         "1/saved_model.pb": b"graph",
+        "report.html": b"<!doctype html><title>Report</title>",
+        "evaluation.json": b'{"schema":"earshot.evaluation/1"}',
     }
 
 

@@ -1,8 +1,11 @@
 import json
+from collections import Counter
 
 import pytest
 from earshot_pipeline.dataset import (
     BadManifestError,
+    Entry,
+    audio_entries,
     digest,
     freeze,
     from_jsonl,
@@ -80,3 +83,30 @@ def test_noise_recordings_are_found():
         [clip("a", "clips/_background_noise_/1.wav", "_background_noise_"), clip("b", "clips/yes/2.wav")], (), "r"
     )
     assert [entry.sha256[0] for entry in noise_entries(entries)] == ["a"]
+
+
+def entry(number, label, split):
+    sha = f"{number * 7919 % 100_003:064x}"
+    return Entry(f"clips/{label}/{split}{number:05d}.wav", "v", sha, label, "s", split, "r000001")
+
+
+def test_what_streaming_evaluation_plays():
+    # GIVEN a dataset with many clips of a keyword and of other labels, in all splits, and noise
+    labels = [("yes", 300), ("dog", 60), ("_silence_", 50), ("no", 3)]
+    splits = ("train", "validation", "test")
+    entries = [entry(n, label, split) for label, count in labels for split in splits for n in range(count)]
+    noise = [entry(n, "_background_noise_", "train") for n in range(6)]
+    # WHEN the recordings are chosen THEN all noise is, and of validation and test the first by content, each
+    chosen = audio_entries([*entries, *noise], ["yes", "no"])
+    counts = Counter((each.label, each.split) for each in chosen)
+    assert counts == {
+        ("_background_noise_", "train"): 6, ("yes", "validation"): 200, ("yes", "test"): 200,
+        ("dog", "validation"): 40, ("dog", "test"): 40, ("_silence_", "validation"): 40, ("_silence_", "test"): 40,
+        ("no", "validation"): 3, ("no", "test"): 3,
+    }  # fmt: skip
+    first = sorted((each for each in entries if (each.label, each.split) == ("dog", "test")), key=lambda e: e.sha256)
+    assert {each.key for each in chosen if (each.label, each.split) == ("dog", "test")} == {e.key for e in first[:40]}
+    # AND their order is that of their keys, whatever the dataset's
+    assert [each.key for each in chosen] == sorted(each.key for each in chosen)
+    assert audio_entries([*noise, *reversed(entries)], ["no", "yes"]) == chosen
+    assert audio_entries([entry(1, "yes", "train")], ["yes"]) == ()

@@ -1,6 +1,9 @@
 """The small pure decisions: names, versions, debounce, gates, the endpoint's next step, overdue runs, messages."""
 
 import hashlib
+import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,12 +11,12 @@ from earshot_pipeline import naming
 from earshot_pipeline.debounce import Arrivals, DebounceSettings, due_at
 from earshot_pipeline.endpoint import EndpointState, Step, decide
 from earshot_pipeline.frontend import UnknownFrontEndError, frontend_id
-from earshot_pipeline.gates import GateSettings, judge
+from earshot_pipeline.gates import OPERATORS, GateSettings, judge
 from earshot_pipeline.message import run_message
 from earshot_pipeline.naming import BadNameError, parse_clip_key
 from earshot_pipeline.reconciliation import OWNERS, Patience
 from earshot_pipeline.run import ENDS, RunState, claim
-from earshot_pipeline.settings import BadSettingError, Environment
+from earshot_pipeline.settings import MAX_KEYWORDS_CHARACTERS, BadSettingError, Environment
 from earshot_pipeline.version import BadVersionError, Version
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,7 +143,12 @@ def test_a_storm_waits_at_most_the_maximum(times):
     assert due >= min(last + 60, first + 600)
 
 
-LIMITS = GateSettings(0.85, 0.8, 0.05, 0.01, 20_000, 10_000)
+LIMITS = GateSettings(0.85, 0.8, 0.05, 10, 0.01, 20_000, 10_000, 3_000_000, 0.02)
+MISTAKES = [
+    *({"key": f"clips/yes/{n}.wav", "truth": "yes", "answer": "no", "score": 0.9} for n in range(7)),
+    {"key": "clips/dog/1.wav", "truth": "unknown", "answer": "yes", "score": 0.8},
+    {"key": "clips/no/1.wav", "truth": "no", "answer": "silence", "score": 0.7},
+]
 
 
 def card(**changes):
@@ -148,9 +156,25 @@ def card(**changes):
         "accuracy": {"float": 0.90, "int8": 0.895},
         "recall": {"yes": 0.9, "no": 0.85},
         "false_alarm_rate": 0.02,
+        "mistakes": MISTAKES,
         **changes.pop("test", {}),
     }
-    return {"model_bytes": 18944, "arena_bytes": 9600, "metrics": {"test": test}, **changes}
+    metrics = {
+        "test": test,
+        "streaming": {"false_alarms_per_hour": 4.5},
+        "champion": {
+            "bundle": "s3://b/m",
+            "clips": 90,
+            "accuracy": 0.91,
+            "challenger": 0.9,
+            "lost": ["clips/no/1.wav"],
+        },
+        **changes.pop("metrics", {}),
+    }
+    return {
+        "model_bytes": 18944, "arena_bytes": 9600, "operators": ["CONV_2D", "SOFTMAX"],
+        "cost": {"flash_bytes": 18944, "arena_bytes": 9600, "instructions": 2_400_000}, "metrics": metrics, **changes
+    }  # fmt: skip
 
 
 def missed(measured):
@@ -163,22 +187,91 @@ def missed(measured):
         (card(), []),
         (
             card(test={"accuracy": {"float": 0.9, "int8": 0.84}}),
-            ["accuracy 0.84 misses 0.85 by 0.01", "int8 drop 0.06"],
+            [
+                "accuracy 0.84 misses 0.85 by 0.01 (clips/yes/0.wav, clips/yes/1.wav, clips/yes/2.wav, clips/yes/3.wav,"
+                " clips/yes/4.wav)",
+                "int8 drop 0.06 misses 0.01 by 0.05",
+            ],
         ),
         (card(test={"recall": {"yes": 0.9}}), ["recall of no was not measured (limit 0.8)"]),
-        (card(test={"false_alarm_rate": float("nan")}), ["false alarm rate was not measured"]),
-        (card(test={"false_alarm_rate": True}), ["false alarm rate was not measured"]),
+        (
+            card(test={"recall": {"yes": 0.9, "no": 0.5}}),
+            ["recall of no 0.5 misses 0.8 by 0.3 (clips/no/1.wav)"],
+        ),
+        (card(test={"false_alarm_rate": 0.06}), ["false alarm rate 0.06 misses 0.05 by 0.01 (clips/dog/1.wav)"]),
+        (card(test={"false_alarm_rate": float("nan")}), ["false alarm rate was not measured (limit 0.05)"]),
+        (card(test={"false_alarm_rate": True}), ["false alarm rate was not measured (limit 0.05)"]),
         (card(test={"accuracy": {"float": 0.8, "int8": 0.9}}), []),
+        (card(metrics={"streaming": None}), ["false alarms an hour was not measured (limit 10)"]),
+        (
+            card(metrics={"streaming": {"false_alarms_per_hour": 12.25}}),
+            ["false alarms an hour 12.25 misses 10 by 2.25"],
+        ),
         (card(model_bytes=20_001), ["model bytes 20001 misses 20000 by 1"]),
-        (card(arena_bytes="9600"), ["arena bytes was not measured"]),
-        (card(metrics=None), ["accuracy", "recall of yes", "recall of no", "false alarm rate", "int8 drop"]),
+        (card(arena_bytes="9600"), ["arena bytes was not measured (limit 10000)"]),
+        (card(cost={"instructions": 31_234_567}), ["instructions 31234567 misses 3000000 by 28234567"]),
+        (card(cost=None), ["instructions was not measured (limit 3000000)"]),
+        (
+            card(operators=["TANH", "CONV_2D", "CUSTOM"]),
+            ["operators 2 misses 0 by 2 (the board has no CUSTOM, TANH)"],
+        ),
+        (card(operators=None), ["operators was not measured (limit 0)"]),
+        (card(metrics={"champion": None}), []),
+        (
+            card(metrics={"champion": {"accuracy": 0.95, "challenger": 0.9, "lost": ["clips/yes/1.wav"] * 9}}),
+            [f"champion 0.9 misses 0.93 by 0.03 ({', '.join(['clips/yes/1.wav'] * 5)})"],
+        ),
+        (card(metrics={"champion": {"accuracy": 0.92, "challenger": 0.9}}), []),
+        (card(metrics={"champion": {"challenger": 0.9}}), ["champion was not measured (limit 0)"]),
     ],
 )
 def test_gates(measured, expected):
-    # GIVEN a bundle's card WHEN it is judged THEN each missed gate says by how much; the unmeasured do not pass
-    found = missed(measured)
-    assert len(found) == len(expected)
-    assert all(text.startswith(start) for text, start in zip(found, expected, strict=True))
+    # GIVEN a bundle's card WHEN it is judged THEN each missed gate says by how much, and shows clips; what was not
+    # measured does not pass
+    assert missed(measured) == expected
+
+
+def test_a_card_of_before_is_judged_too():
+    # GIVEN a card without what is measured since WHEN it is judged THEN what it lacks was not measured; nothing breaks
+    old = {"metrics": {"test": {"accuracy": {"float": 0.9, "int8": 0.9}}}, "model_bytes": 1, "arena_bytes": 1}
+    lacks = [verdict.gate for verdict in judge(old, ("yes",), LIMITS) if verdict.value is None]
+    assert lacks == ["recall of yes", "false alarm rate", "false alarms an hour", "instructions", "operators"]
+    assert all(verdict.value is None for verdict in judge({"metrics": None}, ("yes",), LIMITS))
+
+
+def test_verdicts_show_at_most_five_clips_and_none_where_the_gate_was_passed():
+    verdicts = judge(card(test={"recall": {"yes": 0.1, "no": 0.9}}), ("yes", "no"), LIMITS)
+    shown = {verdict.gate: verdict.clips for verdict in verdicts}
+    assert shown["recall of yes"] == tuple(f"clips/yes/{n}.wav" for n in range(5))
+    assert shown["recall of no"] == shown["accuracy"] == ()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("metrics", "cost", "operators", "model_bytes"), anything)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("test", "streaming", "champion"), anything)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("accuracy", "recall", "mistakes"), anything)),
+)
+def test_no_card_breaks_the_gates(outer, metrics, test):
+    # GIVEN any card WHEN it is judged THEN every gate answers in words, and only a measured figure passes
+    for measured in (outer, {**outer, "metrics": metrics}, {**outer, "metrics": {**metrics, "test": test}}):
+        for verdict in judge(measured, ("yes", "no"), LIMITS):
+            assert str(verdict)
+            assert verdict.value is not None or not verdict.passed
+
+
+def test_the_operators_are_the_firmwares():
+    # GIVEN the firmware's table WHEN compared with the gate's THEN they are the same
+    root = Path(__file__).parents[3]
+    table = re.findall(r'\{"([A-Z0-9_]+)", \d+,', (root / "firmware/core/operators.c").read_text())
+    assert set(table) == OPERATORS
+    assert len(table) == len(OPERATORS)
 
 
 @pytest.mark.parametrize(
@@ -219,12 +312,17 @@ def test_messages_name_run_fault_and_remedy():
     # GIVEN a failed run WHEN it is told THEN subject and body say which, why and what to do
     ending = SimpleNamespace(
         stack="earshot", run="r000003", state="failed", version="", reason="training job x Failed: ü", clips_new=3,
-        clips_total=9,
+        clips_total=9, imported="",
     )  # fmt: skip
     subject, body = run_message(ending)
     assert subject == "Earshot earshot: run r000003 failed"
     assert "training job x Failed: ü" in body
     assert "Its clips wait again" in body
+    ending.imported = "5" * 64
+    _, body = run_message(ending)
+    assert f"Imported model {'5' * 64}, judged on 9 clips." in body
+    assert "import the model again" in body
+    assert "wait" not in body
     ending.stack = "s" * 200
     assert len(run_message(ending)[0]) <= 100
 
@@ -233,6 +331,30 @@ def test_messages_name_run_fault_and_remedy():
 def test_keywords_that_cannot_be_are_refused(words):
     with pytest.raises(BadSettingError):
         Environment({"KEYWORDS": words}).keywords()
+
+
+@pytest.mark.parametrize("count", [1, 30, 38])
+def test_as_many_words_as_a_board_holds_can_be_learnt(count):
+    # GIVEN one, thirty or the most words, as long as the template allows
+    longest = min((MAX_KEYWORDS_CHARACTERS + 1) // count - 1, 32)
+    words = tuple(f"w{n:02d}".ljust(longest, "x") for n in range(count))
+    # WHEN they are configured THEN they are taken, and the largest model card with them fits a board's 1023 bytes
+    assert Environment({"KEYWORDS": ",".join(words)}).keywords() == words
+    model_card = {
+        "frontend": "spectrogram43-5f3a90c1",
+        "labels": [*words, "unknown", "silence"],
+        "recogniser": {"average_ms": 10000, "minimum_count": 100, "suppression_ms": 10000, "threshold": 255},
+        "schema": "earshot.model/1",
+    }
+    assert len(json.dumps(model_card, sort_keys=True, separators=(",", ":"))) <= 1023
+
+
+@pytest.mark.parametrize(
+    "words", [[f"w{n}" for n in range(39)], [f"w{n:02d}".ljust(32, "x") for n in range(30)]], ids=["many", "long"]
+)
+def test_more_words_than_a_board_holds_are_refused_in_words(words):
+    with pytest.raises(BadSettingError, match=f"Keywords: {len(words)} words .* use fewer or shorter ones"):
+        Environment({"KEYWORDS": ",".join(words)}).keywords()
 
 
 def test_a_missing_setting_is_named():

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import bundles
@@ -13,9 +14,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from earshot_pipeline.bundle import BadBundleError, read_bundle
+from earshot_pipeline.card import MAX_CARD_BYTES, CardTooLargeError, kept
+from earshot_pipeline.gates import Verdict
 from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
 from earshot_pipeline.model_image import SigningFailedError, model_image
-from earshot_pipeline.release import IMAGE, BadReleaseError, image_of, model_files, release_record
+from earshot_pipeline.packages import Packages
+from earshot_pipeline.release import IMAGE, BadReleaseError, image_of, model_files, release_record, version_files
 from earshot_pipeline.run import claim
 from earshot_pipeline.version import Version
 from hypothesis import given
@@ -236,12 +240,96 @@ def damaged():
     yield bundles.archive(bundles.files(labels="yes")), "labels is not a list"
     yield bundles.archive(bundles.files(model_bytes=5)), "bundle.json says 5"
     yield bundles.archive(bundles.files(golden=3)), "not 3 rows"
+    yield bundles.archive(bundles.files(input={"shape": [1, 49, 43, 1]})), "not 2 rows"
+    yield bundles.archive(bundles.files(input={"shape": "49x40"})), "input.shape is not a list"
+    yield bundles.archive(bundles.files(origin="imported", labels=["yes", "no"])), "unknown and silence among them"
+    yield bundles.archive({**files, "report.html": bytes(33 * 1024 * 1024)}), "report.html has 34603008 bytes"
     yield bundles.archive(bundles.files(golden=0)), "golden is not a positive"
     yield bundles.archive(bundles.files(arena_bytes="many")), "arena_bytes is not a positive"
     yield bundles.archive(bundles.files(metrics=[])), "metrics is missing"
     yield bundles.archive({**files, "model.tflite": b"nothing of the kind"}), "not a TensorFlow Lite model"
     del files["model.tflite"]
     yield bundles.archive(files, [("model.tflite", "/etc/passwd")]), "model.tflite missing"
+
+
+def test_models_of_other_shapes_and_many_labels_are_released_too():
+    # GIVEN a model of another front end's shape with thirty keywords WHEN its release is made
+    words = [f"word{n:02d}" for n in range(30)]
+    labels = [*words, "unknown", "silence"]
+    content = bundles.files(labels=labels, input={"shape": [1, 49, 43, 1]}, golden=3)
+    content |= {"golden_x.bin": bytes(3 * 49 * 43), "golden_y.bin": bytes(3 * 32)}
+    release = model_files(read_bundle(bundles.archive(content)), Version(3))
+    # THEN its C sources are of that shape and have every label
+    assert b"EARSHOT_MODEL_LABELS 32u" in release["model.h"]
+    assert all(f'"{label}",'.encode() in release["model.c"] for label in labels)
+    rows = release["mtb_ml_gen/mtb_ml_regression_data/EARSHOT_tflm_x_data_int8x8.c"]
+    assert b"3 golden rows of 2107 int8 values each" in rows
+    assert b"EARSHOT_tflm_x_data_int8x8[6321]" in rows
+
+
+def test_a_bundle_of_before_has_no_report_and_is_released_all_the_same():
+    content = bundles.files()
+    del content["report.html"], content["evaluation.json"]
+    bundle = read_bundle(bundles.archive(content))
+    assert version_files(bundle, Version(3)) == {}
+    assert model_files(bundle, Version(3))
+
+
+def packed_metadata(run):
+    registered = {}
+
+    class Registry:
+        def create_model_package(self, **request):
+            registered.update(request)
+            return {"ModelPackageArn": "arn"}
+
+    Packages(Registry(), "earshot", "image", "releases").register(run)
+    return registered["CustomerMetadataProperties"]
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_package_tells_its_figures_within_the_registrys_limits(count):
+    # GIVEN a model of one word, or of thirty long ones WHEN it is registered
+    words = [f"w{n:02d}".ljust(22, "x") for n in range(count)]
+    recalls = [Verdict(f"recall of {word}", n / 100, 0.5, True) for n, word in enumerate(words)]
+    gates = [Verdict(f"gate {n}", n, 1, True) for n in range(9)]
+    card = bundles.card(labels=[*words, "unknown", "silence"])
+    run = replace(claim("r000001", 0.0), version=Version(3), card=card, verdicts=(*recalls, *gates), champion="s3://a")
+    told = packed_metadata(run)
+    # THEN there are at most 50 properties of at most 256 characters; every gate but recall is there, and of the
+    # recalls the lowest; what does not fit is counted
+    assert len(told) <= 50
+    assert all(len(value) <= 256 for value in told.values())
+    assert {f"gate_{n}" for n in range(9)} <= told.keys()
+    assert f"recall_of_{words[0]}" in told
+    left = 9 + count - sum(name.startswith(("gate_", "recall_")) for name in told)
+    assert told.get("figures_left_out", f"{left}: they are in bundle.json") == f"{left}: they are in bundle.json"
+    assert bool(left) == ("figures_left_out" in told)
+    if count == 30:
+        assert told["labels"].endswith(" more")
+    assert told["report_html"] == "s3://releases/1.0.3/report.html"
+
+
+@given(st.integers(0, 3000), st.integers(0, 20))
+def test_the_tables_card_is_small_and_names_what_it_lacks(epochs, clips):
+    # GIVEN a card with a history of any length WHEN it is kept
+    card = bundles.card()
+    card["metrics"]["history"] = [{"epoch": n, "loss": 0.1234567890123} for n in range(epochs)]
+    card["metrics"]["test"]["mistakes"] = [{"key": "k" * 1024}] * clips
+    small = dict(kept(card))
+    # THEN it fits, and what is missing is what it says is missing
+    assert len(json.dumps(small)) <= MAX_CARD_BYTES
+    lacks = small.pop("left_out", [])
+    assert lacks == ([] if len(json.dumps(card)) <= MAX_CARD_BYTES else ["metrics.history"])
+    if not lacks:
+        assert small == card
+    # AND the bundle's own card is as it was
+    assert len(card["metrics"]["history"]) == epochs
+
+
+def test_a_card_that_no_table_holds_is_refused():
+    with pytest.raises(CardTooLargeError, match=r"bundle\.json: 2"):
+        kept(bundles.card(architecture="a" * 200_000))
 
 
 @pytest.mark.parametrize(("content", "fault"), list(damaged()), ids=itertools.count())

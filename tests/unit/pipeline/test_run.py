@@ -19,6 +19,7 @@ from earshot_pipeline.run import (
     Trained,
     actions,
     advance,
+    bring,
     claim,
 )
 from earshot_pipeline.version import Version
@@ -116,11 +117,41 @@ def test_a_higher_version_overtakes():
     assert (run.state, run.reason) == (RunState.SUPERSEDED, "version 1.0.7 is already out")
 
 
+def brought():
+    base = replace(follow(FROZEN, PREPROCESSED), version=Version(4), champion="s3://data/older")
+    return bring(base, "r000002", "5" * 64, "s3://data/champion", 0.0)
+
+
+def test_an_imported_model_begins_where_training_does():
+    # GIVEN an imported model WHEN its run begins THEN it is on its base's dataset, took no clips, and asks for its job
+    run = brought()
+    assert actions(run) == (Action.START_TRAINING,)
+    assert (run.dataset, run.clips_new, run.clips_total, run.dataset_sha256) == ("r000001", 0, 8, "b" * 64)
+    assert (run.version, run.champion, run.holds_slot) == (None, "s3://data/champion", True)
+    # AND nothing that tells of preprocessing means it
+    for event in (FROZEN, PREPROCESSED, Failed(9.0, frozenset({RunState.CLAIMED, RunState.PREPROCESSING}), "late")):
+        assert advance(run, event)[0] is run
+    # AND the rest is every run's way
+    for event in (trained(), Registered(4.0, "arn:package"), EndpointServes(6.0), FirmwarePublished(7.0)):
+        run, _ = advance(run, event)
+    assert run.state is RunState.RELEASED
+
+
+def test_the_champion_is_fixed_with_the_dataset():
+    # GIVEN a run in training WHEN its preprocessing is told once more, with another champion THEN the first one stays
+    run, _ = advance(follow(FROZEN), Preprocessed(2.0, 4, 8, "b" * 64, "s3://data/first"))
+    again, _ = advance(run, Preprocessed(3.0, 4, 8, "b" * 64, "s3://data/second"))
+    assert again is run
+    assert run.champion == "s3://data/first"
+
+
 moments = st.floats(0, 1e9)
 approvals = st.sampled_from(Approval)
 anything = st.one_of(
     st.builds(Frozen, moments, st.integers(0, 3), st.integers(0, 9), st.just("a" * 64)),
-    st.builds(Preprocessed, moments, st.integers(0, 3), st.integers(0, 9), st.just("b" * 64)),
+    st.builds(
+        Preprocessed, moments, st.integers(0, 3), st.integers(0, 9), st.just("b" * 64), st.sampled_from(["", "s3://a"])
+    ),
     st.builds(
         trained, st.sampled_from([PASSED, MISSED]), st.sampled_from([Approval.APPROVED, Approval.PENDING]), moments
     ),
@@ -135,10 +166,13 @@ anything = st.one_of(
 )
 
 
-@given(st.lists(anything, max_size=40))
-def test_any_events_in_any_order_keep_the_invariants(events):
-    # GIVEN any events, in any order, with any duplicates
-    run, trainings = claim("r000001", 0.0), 0
+beginnings = st.sampled_from([claim("r000001", 0.0), brought()])
+
+
+@given(beginnings, st.lists(anything, max_size=40))
+def test_any_events_in_any_order_keep_the_invariants(run, events):
+    # GIVEN a run of clips or of an imported model, and any events, in any order, with any duplicates
+    trainings = int(run.state is RunState.TRAINING)
     for event in events:
         # WHEN they are told
         after, demanded = advance(run, event)
@@ -155,6 +189,12 @@ def test_any_events_in_any_order_keep_the_invariants(events):
             assert after.version == run.version
         if after.version is not None:
             assert all(verdict.passed for verdict in after.verdicts)
+        # AND what it is told to judge, and against what, is fixed from training on
+        assert after.imported == run.imported
+        if RunState.TRAINING in (run.state, after.state) and run.state is not RunState.PREPROCESSING:
+            assert (after.champion, after.dataset, after.dataset_sha256) == (
+                run.champion, run.dataset, run.dataset_sha256
+            )  # fmt: skip
         # AND the slot, once given up, is never taken back
         assert run.holds_slot or not after.holds_slot
         trainings += after.state is RunState.TRAINING and run.state is not RunState.TRAINING
@@ -163,10 +203,9 @@ def test_any_events_in_any_order_keep_the_invariants(events):
     assert trainings <= 1
 
 
-@given(st.lists(anything, max_size=40), st.lists(anything, max_size=10))
-def test_losing_events_only_delays(noise, more):
+@given(beginnings, st.lists(anything, max_size=40), st.lists(anything, max_size=10))
+def test_losing_events_only_delays(run, noise, more):
     # GIVEN a run that lost, doubled and reordered events to any extent short of its end
-    run = claim("r000001", 0.0)
     for event in noise:
         after, _ = advance(run, event)
         if after.state not in ENDS:

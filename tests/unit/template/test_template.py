@@ -37,6 +37,7 @@ def of_type(kind):
     return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
 
 
+WIRING = (ROOT / "layers/pipeline/python/earshot_pipeline/wiring.py").read_text()
 FUNCTIONS = of_type("AWS::Serverless::Function")
 
 
@@ -158,6 +159,75 @@ def test_the_signing_key_signs_and_nothing_else():
     assert signers == ["ConvertFirmware"]
 
 
+def test_gates_and_jobs_are_told_every_parameter_of_theirs():
+    # GIVEN the parameters by their groups WHEN looked for THEN each is in a group, and each is used
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"])
+    text = (ROOT / "template.yaml").read_text().split("\nResources:\n")[1]
+    assert not [name for name in grouped if f"!Ref {name}" not in text and f"${{{name}}}" not in text]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "taken"),
+    [
+        ("yes", True),
+        ("yes,no", True),
+        (",".join(f"w{n:02d}".ljust(22, "x") for n in range(30)), True),
+        (",".join(f"w{n}" for n in range(38)), True),
+        (",".join(f"w{n}" for n in range(39)), False),
+        (",".join(f"w{n:02d}".ljust(32, "x") for n in range(30)), False),
+        ("yes, no", False),
+        ("Yes", False),
+        ("", False),
+    ],
+)
+def test_keywords_that_no_board_holds_are_not_deployed(keywords, taken):
+    # GIVEN words WHEN they are a parameter THEN CloudFormation takes those that fit into a board's memory, and the
+    # functions set the same limits
+    parameter = TEMPLATE["Parameters"]["Keywords"]
+    fits = len(keywords) <= int(parameter["MaxLength"])
+    assert (fits and re.fullmatch(parameter["AllowedPattern"], keywords) is not None) is taken
+    settings = (ROOT / "layers/pipeline/python/earshot_pipeline/settings.py").read_text()
+    assert f"MAX_KEYWORDS_CHARACTERS = {parameter['MaxLength']}" in settings
+    assert "MAX_KEYWORDS = 38" in settings
+
+
+def allowed(statements, action):
+    """What an action may be done to."""
+    return {
+        resource["Sub"] if isinstance(resource, dict) and "Sub" in resource else str(resource)
+        for statement in statements
+        if action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def test_the_training_job_may_read_its_channels_and_write_its_outputs():
+    # GIVEN the request that training makes WHEN compared with its role THEN each address is allowed
+    [policy] = RESOURCES["TrainingRole"]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    reads, writes = allowed(statements, "s3:GetObject"), allowed(statements, "s3:PutObject")
+    for prefix in ("code", "datasets", "features", "models", "imports", "checkpoints"):
+        assert f"${{DataBucket.Arn}}/{prefix}/*" in reads
+    assert "${ClipsBucket.Arn}/clips/*" in reads
+    assert writes == {f"${{DataBucket.Arn}}/{prefix}/*" for prefix in ("models", "checkpoints", "tensorboard")}
+
+
+def test_the_longest_keywords_leave_room_in_every_functions_environment():
+    # GIVEN Lambda's 4 KB for a function's environment WHEN every value is long THEN it fits
+    long = {"Keywords": "k" * 720, "Boards": "B" * 300}
+    common = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    for name, function in FUNCTIONS.items():
+        variables = {**common, **function["Properties"].get("Environment", {}).get("Variables", {})}
+        size = 0
+        for variable, value in variables.items():
+            reference = value.get("Ref", "") if isinstance(value, dict) else ""
+            guess = long.get(reference) or ("p" * 12 if reference in TEMPLATE["Parameters"] else "a" * 110)
+            size += len(variable) + len(guess)
+        assert size < 4096, name
+
+
 def test_outputs_are_those_that_the_command_line_reads():
     contract = (ROOT / "docs/contracts.md").read_text()
     line = next(line for line in contract.splitlines() if line.startswith("Stack outputs"))
@@ -172,6 +242,9 @@ def test_functions_set_what_they_read():
         code = (ROOT / properties["CodeUri"] / "app.py").read_text()
         read = set(re.findall(r'(?:text|number|integer|flag|environment, )\(?"([A-Z_]+)"', code))
         read |= {"KEYWORDS"} if "keywords()" in code else set()
+        for maker in re.findall(r"wiring\.(\w+)\(environment", code):
+            made = WIRING.split(f"def {maker}(")[1].split("\ndef ")[0]
+            read |= set(re.findall(r'(?:text|number|integer|flag|environment, )\(?"([A-Z_]+)"', made))
         read |= {"BOARDS"} if "boards()" in code else set()
         given = common | set(properties.get("Environment", {}).get("Variables", {}))
         # THEN nothing is missing

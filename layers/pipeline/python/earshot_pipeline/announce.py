@@ -40,6 +40,7 @@ class Announcer:
             "reason": run.reason,
             "clips_new": run.clips_new,
             "clips_total": run.clips_total,
+            "imported": run.imported,
         }
         answer = self.events.put_events(
             Entries=[{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}]

@@ -1,6 +1,7 @@
 """Read a model bundle, `model.tar.gz` as the training job leaves it. The archive is data, not trusted."""
 
 import io
+import math
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ _MAX_MEMBER_BYTES = 32 * 1024 * 1024
 _MAX_MEMBERS = 2000
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _WANTED = ("bundle.json", "model.tflite", "model_float.tflite", "golden_x.bin", "golden_y.bin")
+# Bundles made before there were reports have none.
+_OPTIONAL = ("report.html", "evaluation.json")
 _NUMBERS = ("model_bytes", "arena_bytes", "golden")
 
 
@@ -32,6 +35,8 @@ class Bundle:
         model_float: the float model.
         golden_x: int8 input rows, one behind the other.
         golden_y: the int8 model's outputs for them.
+        report: the evaluation for people, HTML; empty in an old bundle.
+        evaluation: the same figures for programs, JSON; empty in an old bundle.
     """
 
     card: Mapping[str, Any]
@@ -39,6 +44,8 @@ class Bundle:
     model_float: bytes
     golden_x: bytes
     golden_y: bytes
+    report: bytes = b""
+    evaluation: bytes = b""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,7 +70,7 @@ def read_bundle(archive: bytes) -> Bundle:
     except ValueError as fault:
         raise BadBundleError(str(fault)) from fault
     _check_card(card)
-    bundle = Bundle(card, *(files[name] for name in _WANTED[1:]))
+    bundle = Bundle(card, *(files[name] for name in _WANTED[1:]), *(files.get(name, b"") for name in _OPTIONAL))
     _check_files(bundle)
     return bundle
 
@@ -78,7 +85,13 @@ def _unpack(archive: bytes) -> dict[str, bytes]:
                 if count > _MAX_MEMBERS or total > _MAX_UNPACKED_BYTES:
                     raise BadBundleError("model.tar.gz: far larger unpacked than a model bundle; refused")
                 name = member.name.removeprefix("./")
-                if name in _WANTED and member.isfile() and member.size <= _MAX_MEMBER_BYTES:
+                if name not in (*_WANTED, *_OPTIONAL):
+                    continue
+                if member.size > _MAX_MEMBER_BYTES:
+                    raise BadBundleError(
+                        f"model.tar.gz: {name} has {member.size} bytes; at most {_MAX_MEMBER_BYTES} are read"
+                    )
+                if member.isfile():
                     content = tar.extractfile(member)
                     files[name] = content.read() if content else b""
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:
@@ -94,7 +107,11 @@ def _check_card(card: object) -> None:
     labels = card.get("labels")
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise BadBundleError("bundle.json: labels is not a list of words")
-    if labels[-2:] != ["unknown", "silence"] or len(set(labels)) != len(labels):
+    if card.get("origin") == "imported":
+        # Whoever made the model chose the order of its outputs.
+        if len(set(labels)) != len(labels) or not {"unknown", "silence"} <= set(labels):
+            raise BadBundleError("bundle.json: labels are not different words with unknown and silence among them")
+    elif labels[-2:] != ["unknown", "silence"] or len(set(labels)) != len(labels):
         raise BadBundleError("bundle.json: labels are not the keywords followed by unknown and silence")
     if not isinstance(card.get("frontend"), str):
         raise BadBundleError("bundle.json: frontend is not an id")
@@ -113,6 +130,8 @@ def _check_files(bundle: Bundle) -> None:
         raise BadBundleError(
             f"model.tflite: {len(bundle.model)} bytes, but bundle.json says {bundle.card['model_bytes']}"
         )
-    rows = bundle.card["golden"]
-    if len(bundle.golden_x) % rows or len(bundle.golden_y) != rows * len(bundle.labels):
+    rows, shape = bundle.card["golden"], bundle.card["input"].get("shape")
+    if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise BadBundleError("bundle.json: input.shape is not a list of sizes")
+    if len(bundle.golden_x) != rows * math.prod(shape) or len(bundle.golden_y) != rows * len(bundle.labels):
         raise BadBundleError(f"golden_x.bin or golden_y.bin: not {rows} rows as bundle.json says")

@@ -5,11 +5,16 @@ The manifest (`earshot.dataset/1`) is the record of what a model was trained on;
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from earshot_pipeline.ingest import Clip
 from earshot_pipeline.naming import NOISE_LABEL, split_of
+
+_PLAYED = frozenset({"validation", "test"})
+_CLIPS_A_KEYWORD = 200
+_CLIPS_A_LABEL = 40
 
 
 class BadManifestError(ValueError):
@@ -76,6 +81,29 @@ def noise_entries(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries if entry.label == NOISE_LABEL)
 
 
+def audio_entries(entries: Iterable[Entry], keywords: Iterable[str]) -> tuple[Entry, ...]:
+    """The recordings that streaming evaluation plays, sorted by key.
+
+    All noise; and of the validation and of the test split each, by sha256, the first 200 clips of each keyword and the
+    first 40 of each other label.
+
+    Args:
+        entries: a dataset.
+        keywords: the words that the model must know.
+    """
+    words = frozenset(keywords)
+    chosen, taken = [], Counter[tuple[str, str]]()
+    for entry in sorted(entries, key=lambda entry: entry.sha256):
+        if entry.label == NOISE_LABEL:
+            chosen.append(entry)
+        elif entry.split in _PLAYED:
+            place = (entry.split, entry.label)
+            taken[place] += 1
+            if taken[place] <= (_CLIPS_A_KEYWORD if entry.label in words else _CLIPS_A_LABEL):
+                chosen.append(entry)
+    return tuple(sorted(chosen, key=lambda entry: entry.key))
+
+
 def without(entries: Iterable[Entry], rejected: Iterable[str], run: str) -> tuple[Entry, ...]:
     """The dataset without those clips of the run whose sha256 preprocessing rejected."""
     refused = frozenset(rejected)
@@ -123,11 +151,3 @@ def manifest_file(prefix: str, keys: Iterable[str]) -> bytes:
 def runs_of(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The runs whose features make up the dataset, oldest first."""
     return tuple(sorted({entry.run for entry in entries}))
-
-
-def count_by_label(entries: Iterable[Entry]) -> Mapping[str, int]:
-    """Clips a label."""
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.label] = counts.get(entry.label, 0) + 1
-    return counts

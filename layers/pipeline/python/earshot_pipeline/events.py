@@ -107,6 +107,7 @@ class RunEndedDetail(_Open):
     reason: str
     clips_new: int
     clips_total: int
+    imported: str = ""
 
 
 class RunEnded(EventBridgeModel):
@@ -117,9 +118,9 @@ class RunEnded(EventBridgeModel):
 
 
 class RunRequest(_Open):
-    """An event of our own that names a run and nothing else: the reconciler asks for what the run's state demands."""
+    """An event of our own that names a run and nothing else: another function asks for what its state demands."""
 
-    source: Literal["earshot.reconcile"]
+    source: Literal["earshot.reconcile", "earshot.import"]
     run: str
 
 
@@ -129,3 +130,11 @@ class RollbackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: str
+
+
+class ImportRequest(BaseModel):
+    """A person brought a model along."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    sha256: str = Field(alias="import", pattern=r"^[0-9a-f]{64}$")

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from earshot_pipeline import naming
+from earshot_pipeline.run import Run
 
 _ENTRY_POINT = [
     "/bin/sh",
@@ -54,43 +55,63 @@ class JobOutcome:
 
 
 @dataclass(frozen=True)
-class JobSettings:
-    """What all runs' jobs have in common.
+class ProcessingSettings:
+    """What all runs' processing jobs have in common.
 
     Attributes:
         stack: the stack's name.
         image: the training image, which preprocessing uses too.
-        processing_role: the processing job's role.
-        training_role: the training job's role.
-        processing_instance: instance type.
-        processing_instances: most instances that share a large preprocessing.
-        training_instance: instance type.
-        processing_seconds: longest preprocessing.
-        training_seconds: longest training.
-        spot: train on spare capacity.
+        role: the job's role.
+        instance: instance type.
+        instances: most instances that share a large preprocessing.
+        seconds: longest preprocessing.
         frontend: the front end's name.
         copies: augmented copies a training clip.
+        seed: of augmentation.
+    """
+
+    stack: str
+    image: str
+    role: str
+    instance: str
+    instances: int
+    seconds: int
+    frontend: str
+    copies: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What all runs' training jobs have in common.
+
+    Attributes:
+        stack: the stack's name.
+        image: the training image.
+        role: the job's role.
+        instance: instance type.
+        seconds: longest training.
+        spot: train on spare capacity.
         architecture: the model's architecture.
         keywords: the words.
         epochs: epochs of training.
         samples_per_epoch: examples drawn an epoch.
         batch_size: examples a step.
         learning_rate: peak learning rate.
-        seed: of augmentation and training.
+        seed: of training.
+        warm_start: begin with the champion's weights where they fit.
+        patience: epochs without a better validation loss after which training ends; 0 for never.
+        max_model_bytes: flash that the board has for a model.
+        max_arena_bytes: RAM that the board has for its tensors.
+        max_instructions: most instructions an inference on the board.
     """
 
     stack: str
     image: str
-    processing_role: str
-    training_role: str
-    processing_instance: str
-    processing_instances: int
-    training_instance: str
-    processing_seconds: int
-    training_seconds: int
+    role: str
+    instance: str
+    seconds: int
     spot: bool
-    frontend: str
-    copies: int
     architecture: str
     keywords: tuple[str, ...]
     epochs: int
@@ -98,6 +119,16 @@ class JobSettings:
     batch_size: int
     learning_rate: float
     seed: int
+    warm_start: bool
+    patience: int
+    max_model_bytes: int
+    max_arena_bytes: int
+    max_instructions: int
+
+    @property
+    def budget(self) -> str:
+        """What a model may need of the board; training refuses a model that needs more."""
+        return f"flash={self.max_model_bytes},arena={self.max_arena_bytes},instructions={self.max_instructions}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +151,7 @@ class Places:
 
 
 def processing_request(
-    run: str, settings: JobSettings, places: Places, frontend: str, new_clips: int, with_noise: bool
+    run: str, settings: ProcessingSettings, places: Places, frontend: str, new_clips: int, with_noise: bool
 ) -> dict[str, Any]:
     """CreateProcessingJob's parameters.
 
@@ -139,7 +170,7 @@ def processing_request(
     ]
     if with_noise:
         inputs.append(_input("noise", places.uri(naming.dataset_key(run, "noise.manifest")), "ManifestFile"))
-    hosts = max(1, min(settings.processing_instances, -(-new_clips // _CLIPS_A_HOST)))
+    hosts = max(1, min(settings.instances, -(-new_clips // _CLIPS_A_HOST)))
     output = {
         "S3Uri": places.uri(naming.features_prefix(frontend, run)).rstrip("/"),
         "LocalPath": "/opt/ml/processing/output/features",
@@ -160,27 +191,30 @@ def processing_request(
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": hosts,
-                "InstanceType": settings.processing_instance,
+                "InstanceType": settings.instance,
                 "VolumeSizeInGB": 50,
             }
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": settings.processing_seconds},
-        "RoleArn": settings.processing_role,
+        "StoppingCondition": {"MaxRuntimeInSeconds": settings.seconds},
+        "RoleArn": settings.role,
         "Tags": _tags(settings.stack, run),
     }
 
 
-def training_request(run: str, settings: JobSettings, places: Places, frontend: str) -> dict[str, Any]:
-    """CreateTrainingJob's parameters.
+def training_request(
+    run: Run, settings: TrainingSettings, places: Places, frontend: str, with_audio: bool
+) -> dict[str, Any]:
+    """CreateTrainingJob's parameters: the same for a run whenever they are asked for.
 
     Args:
-        run: the run's id.
+        run: the run; it says on which dataset, against which champion, and whether it judges an imported model.
         settings: what all jobs have in common.
         places: where the files are.
         frontend: the id of the front end that computed the features.
+        with_audio: whether there are recordings to play for streaming evaluation.
     """
-    name = naming.training_job(settings.stack, run)
-    manifest = places.uri(naming.dataset_key(run, "manifest.jsonl"))
+    name = naming.training_job(settings.stack, run.id)
+    manifest = places.uri(naming.dataset_key(run.dataset, "manifest.jsonl"))
     hyperparameters = {
         "sagemaker_program": "train.py",
         "sagemaker_submit_directory": places.uri(places.code),
@@ -195,12 +229,27 @@ def training_request(run: str, settings: JobSettings, places: Places, frontend: 
         "learning_rate": settings.learning_rate,
         "seed": settings.seed,
         "code_version": places.code_version,
-        "run": run,
+        "run": run.id,
         "dataset_uri": manifest,
+        "warm_start": "true" if settings.warm_start and not run.imported else "false",
+        "patience": settings.patience,
+        "budget": settings.budget,
+        **({"champion_uri": run.champion} if run.champion else {}),
     }
-    stopping: dict[str, int] = {"MaxRuntimeInSeconds": settings.training_seconds}
+    # An input channel that finds nothing fails the job: each is named only where there is something.
+    channels = [
+        _channel("features", places.uri(naming.dataset_key(run.dataset, "features.manifest")), "ManifestFile"),
+        _channel("dataset", manifest),
+    ]
+    if with_audio:
+        channels.append(_channel("audio", places.uri(naming.dataset_key(run.id, "audio.manifest")), "ManifestFile"))
+    if run.champion:
+        channels.append(_channel("champion", run.champion))
+    if run.imported:
+        channels.append(_channel("imported", places.uri(naming.import_prefix(run.imported))))
+    stopping: dict[str, int] = {"MaxRuntimeInSeconds": settings.seconds}
     if settings.spot:
-        stopping["MaxWaitTimeInSeconds"] = settings.training_seconds * 2
+        stopping["MaxWaitTimeInSeconds"] = settings.seconds * 2
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": {
@@ -210,21 +259,21 @@ def training_request(run: str, settings: JobSettings, places: Places, frontend: 
         },
         # The containers decode each value as JSON: a code version of digits only must stay text.
         "HyperParameters": {key: json.dumps(value) for key, value in hyperparameters.items()},
-        "InputDataConfig": [
-            _channel("features", places.uri(naming.dataset_key(run, "features.manifest")), "ManifestFile"),
-            _channel("dataset", manifest),
-        ],
+        "InputDataConfig": channels,
         "OutputDataConfig": {"S3OutputPath": places.uri("models"), "CompressionType": "GZIP"},
         "CheckpointConfig": {"S3Uri": places.uri(f"checkpoints/{name}"), "LocalPath": "/opt/ml/checkpoints"},
+        # The container's folder is SageMaker's default, /opt/ml/output/tensorboard. Named, it is refused by some
+        # accounts as a reserved path.
+        "TensorBoardOutputConfig": {"S3OutputPath": places.uri("tensorboard")},
         "ResourceConfig": {
             "InstanceCount": 1,
-            "InstanceType": settings.training_instance,
+            "InstanceType": settings.instance,
             "VolumeSizeInGB": 50,
         },
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": settings.spot,
-        "RoleArn": settings.training_role,
-        "Tags": _tags(settings.stack, run),
+        "RoleArn": settings.role,
+        "Tags": _tags(settings.stack, run.id),
     }
 
 

@@ -15,6 +15,7 @@ class Ending(Protocol):
     reason: str
     clips_new: int
     clips_total: int
+    imported: str
 
 
 _REMEDIES = {
@@ -30,16 +31,25 @@ _REMEDIES = {
     "released": "Boards take it with their next poll.",
 }
 
+_IMPORT_REMEDIES = {
+    "failed": "Remove what the reason names, then import the model again.",
+    "rejected": "Boards and endpoint keep their model. Import a better one, or change the gate's limit in the stack's"
+    " parameters.",
+}
+
 
 def run_message(ending: Ending) -> tuple[str, str]:
     """Subject (at most 100 ASCII characters) and body of the message about a run's end."""
+    remedies = {**_REMEDIES, **_IMPORT_REMEDIES} if ending.imported else _REMEDIES
     version = f" as version {ending.version}" if ending.version else ""
     subject = f"Earshot {ending.stack}: run {ending.run} {ending.state}{version}"
     body = [
         f"Run {ending.run} of {ending.stack} ended: {ending.state}{version}.",
-        f"Clips: {ending.clips_new} new, {ending.clips_total} in all.",
+        f"Imported model {ending.imported}, judged on {ending.clips_total} clips."
+        if ending.imported
+        else f"Clips: {ending.clips_new} new, {ending.clips_total} in all.",
         *([f"Reason: {ending.reason}"] if ending.reason else []),
-        _REMEDIES.get(ending.state, ""),
+        remedies.get(ending.state, ""),
         f"More: earshot runs show {ending.run}",
     ]
     return subject.encode("ascii", "replace").decode()[:_MAX_SUBJECT], "\n".join(line for line in body if line)

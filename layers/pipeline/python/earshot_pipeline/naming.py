@@ -146,3 +146,8 @@ def dataset_key(run: str, name: str) -> str:
 def features_prefix(frontend: str, run: str) -> str:
     """Where the run's feature shards lie."""
     return f"features/{frontend}/{run}/"
+
+
+def import_prefix(sha256: str) -> str:
+    """Where a model that somebody brought along lies."""
+    return f"imports/{sha256}/"

@@ -16,7 +16,7 @@ from earshot_pipeline.dataset import (
 )
 from earshot_pipeline.debounce import DebounceSettings, due_at
 from earshot_pipeline.ingest import Clip
-from earshot_pipeline.jobs import Jobs, JobSettings, Places, processing_request
+from earshot_pipeline.jobs import Jobs, Places, ProcessingSettings, processing_request
 from earshot_pipeline.run import Action, Frozen, Run
 from earshot_pipeline.schedule import Scheduler, schedule_next
 from earshot_pipeline.sources import Sources
@@ -46,7 +46,7 @@ class Preprocessing:
     scheduler: Scheduler
     debounce: DebounceSettings
     jobs: Jobs
-    settings: JobSettings
+    settings: ProcessingSettings
     sources: Sources
     frontend: str
 

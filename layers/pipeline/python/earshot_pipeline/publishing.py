@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
 from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
 from earshot_pipeline.model_image import Signer, SigningFailedError, model_image
-from earshot_pipeline.release import IMAGE, JOB_DOCUMENT, RECORD, BadReleaseError, image_of, model_files, release_record
+from earshot_pipeline.release import (
+    IMAGE,
+    JOB_DOCUMENT,
+    RECORD,
+    BadReleaseError,
+    image_of,
+    model_files,
+    release_record,
+    version_files,
+)
 from earshot_pipeline.run import Action, Event, Failed, FirmwarePublished, Overtaken, Run, RunState
 from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, parse_json, split_uri
 from earshot_pipeline.table import Table
@@ -17,6 +26,7 @@ _DURING = frozenset({RunState.RELEASING})
 _RACES = 5
 # Releases never change; the job document is looked up again after a minute.
 _POLLED = "public, max-age=60"
+_TYPES = {".c": "text/x-c", ".h": "text/x-c", ".html": "text/html; charset=utf-8", ".json": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Publishing:
 
     def _publish(self, run: Run, version: Version, now: float) -> Event:
         bundle = read_bundle(self.data.read(split_uri(run.bundle)[1], limit=MAX_ARCHIVE_BYTES).data)
+        for key, content in version_files(bundle, version).items():
+            self.releases.put(key, content, _content_type(key))
         files = [self._release(run, version, board, bundle, now) for board in self.boards]
         higher = [other for file in files if (other := self._offer(file)) is not None]
         return Overtaken(now, max(higher)) if higher else FirmwarePublished(now)
@@ -105,4 +117,7 @@ class Publishing:
 
 
 def _content_type(path: str) -> str:
-    return "text/x-c" if path.endswith((".c", ".h")) else "application/octet-stream"
+    for ending, kind in _TYPES.items():
+        if path.endswith(ending):
+            return kind
+    return "application/octet-stream"

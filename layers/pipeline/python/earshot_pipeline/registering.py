@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from earshot_pipeline import naming
 from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
+from earshot_pipeline.card import CardTooLargeError, kept
 from earshot_pipeline.gates import GateSettings, judge
 from earshot_pipeline.jobs import JobOutcome, Jobs, JobStatus
 from earshot_pipeline.packages import Packages
@@ -92,19 +93,24 @@ class Registering:
             return Failed(now, _DURING, f"training job {job} {outcome.status}: {reason}; read its log")
         try:
             bundle = self._bundle(run, outcome.artifacts)
-        except (BadBundleError, GoneError, TooLargeError) as fault:
+            card = kept(bundle.card)
+        except (BadBundleError, CardTooLargeError, GoneError, TooLargeError) as fault:
             return Failed(now, _DURING, f"training job {job}: {fault}")
         approval = Approval.APPROVED if self.automatic else Approval.PENDING
         verdicts = judge(bundle.card, self.keywords, self.gates)
-        return Trained(now, outcome.artifacts, bundle.card, verdicts, Version(1), approval)
+        return Trained(now, outcome.artifacts, card, verdicts, Version(1), approval)
 
     def _bundle(self, run: Run, uri: str) -> Bundle:
         bucket, key = split_uri(uri)
         if bucket != self.data.name:
             raise BadBundleError(f"{uri}: not in the data bucket")
         bundle = read_bundle(self.data.read(key, limit=MAX_ARCHIVE_BYTES).data)
-        wanted = (*self.keywords, "unknown", "silence")
-        if bundle.labels != wanted:
+        wanted, imported = (*self.keywords, "unknown", "silence"), bundle.card.get("origin") == "imported"
+        if imported is not bool(run.imported):
+            raise BadBundleError(
+                f"bundle.json: its origin is {bundle.card.get('origin')}, which is not what the run asked for"
+            )
+        if bundle.labels != wanted and not (imported and set(wanted) <= set(bundle.labels)):
             raise BadBundleError(f"bundle.json: labels {bundle.labels} are not those configured, {wanted}")
         if bundle.card["frontend"] != self.frontend:
             raise BadBundleError(f"bundle.json: front end {bundle.card['frontend']} is not the run's, {self.frontend}")

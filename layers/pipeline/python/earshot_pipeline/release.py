@@ -16,6 +16,8 @@ SCHEMA = "earshot.release/1"
 IMAGE = "model.img"
 RECORD = "release.json"
 JOB_DOCUMENT = "ota_update.json"
+REPORT = "report.html"
+EVALUATION = "evaluation.json"
 
 
 class BadReleaseError(ValueError):
@@ -33,6 +35,12 @@ def model_files(bundle: Bundle, version: Version) -> Mapping[str, bytes]:
         "model_float.tflite": bundle.model_float,
         **{path: content.encode() for path, content in text.items()},
     }
+
+
+def version_files(bundle: Bundle, version: Version) -> Mapping[str, bytes]:
+    """What a version has once for all boards, by key in the releases bucket; nothing of an old bundle without them."""
+    files = {REPORT: bundle.report, EVALUATION: bundle.evaluation}
+    return {f"{version}/{name}": content for name, content in files.items() if content}
 
 
 def release_record(
@@ -59,6 +67,7 @@ def release_record(
         "arena_bytes": bundle.card["arena_bytes"],
         "sha256": {path: _sha256(content) for path, content in sorted(files.items())},
         "image": {"size": len(image), "sha256": _sha256(image)},
+        "about": {key: _sha256(content) for key, content in sorted(version_files(bundle, version).items())},
         "bundle": run.bundle,
         "dataset": bundle.card["dataset"],
         "metrics": bundle.card["metrics"],

@@ -1,10 +1,10 @@
 """The run: a state machine from new clips to a released model, as a pure function `advance(run, event)`.
 
 ```
-claimed → preprocessing → training → registering ┬→ releasing → released
-                                                 ├→ awaiting_approval ┬→ releasing
-                                                 │                    └→ rejected
-                                                 └→ rejected
+claimed → preprocessing ┬→ training → registering ┬→ releasing → released
+an imported model ──────┘                         ├→ awaiting_approval ┬→ releasing
+                                                  │                    └→ rejected
+                                                  └→ rejected
 every state before the ends → failed;  awaiting_approval, releasing → superseded
 ```
 
@@ -17,6 +17,8 @@ Invariants:
    is asked for again by the next event or by the reconciler, whichever comes first.
 4. A run has a version if and only if its model passed its gates, and a version is given once.
 5. Times of phases never change once they are set.
+6. What a run trains on, is compared with and imports is fixed when it enters `training`: its job, asked for again, is
+   the same job, whatever was released meanwhile.
 
 Events carry what was confirmed with SageMaker (Describe), never what a notification claims.
 """
@@ -80,6 +82,9 @@ class Run:
         reason: why it failed or was rejected.
         announced: its end was told.
         reissue_of: the version whose model it releases again under a higher one; "" for a run that trains.
+        imported: sha256 of the model that it judges instead of training one; "" for others.
+        dataset_of: the run whose dataset it uses; "" when that is its own.
+        champion: `s3://` address of the bundle that its model is compared with; "" when there is none.
         revision: counted up by every write, for optimistic locking.
     """
 
@@ -101,12 +106,20 @@ class Run:
     reason: str = ""
     announced: bool = False
     reissue_of: str = ""
+    imported: str = ""
+    dataset_of: str = ""
+    champion: str = ""
     revision: int = 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing more happens to it."""
         return self.state in ENDS
+
+    @property
+    def dataset(self) -> str:
+        """The run whose frozen dataset it trains or is judged on."""
+        return self.dataset_of or self.id
 
     @property
     def holds_slot(self) -> bool:
@@ -136,11 +149,16 @@ class Frozen(Event):
 
 @dataclass(frozen=True)
 class Preprocessed(Event):
-    """The processing job is Completed and every host's features are there; rejected clips are left out."""
+    """The processing job is Completed and every host's features are there; rejected clips are left out.
+
+    Attributes:
+        champion: `s3://` address of the bundle that the new model is compared with; "" when there is none.
+    """
 
     clips_new: int
     clips_total: int
     dataset_sha256: str
+    champion: str = ""
 
 
 @dataclass(frozen=True)
@@ -237,6 +255,28 @@ def claim(run: str, at: float) -> Run:
     return Run(run, RunState.CLAIMED, {"created": at})
 
 
+def bring(base: Run, run: str, imported: str, champion: str, at: float) -> Run:
+    """A run that judges a model which somebody brought along. It takes no clips: it begins where training does.
+
+    Args:
+        base: the run on whose dataset the model is judged.
+        run: the new run's id.
+        imported: the model's sha256, hex.
+        champion: `s3://` address of the bundle to compare it with; "" when there is none.
+        at: now, in seconds since the epoch.
+    """
+    return Run(
+        id=run,
+        state=RunState.TRAINING,
+        times={"created": at, "train_start": at},
+        clips_total=base.clips_total,
+        dataset_sha256=base.dataset_sha256,
+        imported=imported,
+        dataset_of=base.id,
+        champion=champion,
+    )
+
+
 def reissue(released: Run, run: str, version: Version, at: float) -> Run:
     """A run that releases the model of another again, under a higher version: boards never go to a lower one.
 
@@ -307,6 +347,7 @@ def _after(run: Run, event: Event) -> Run:  # noqa: PLR0911, PLR0912 - one case 
             return replace(
                 _dataset(run, event),
                 state=RunState.TRAINING,
+                champion=event.champion,
                 times=_mark(run, "preprocess_end", event.at, "train_start"),
             )
         case RunState.TRAINING, Trained():

@@ -8,6 +8,10 @@ from earshot_pipeline.debounce import DebounceSettings
 from earshot_pipeline.gates import GateSettings
 from earshot_pipeline.naming import NOISE_LABEL, SILENCE_LABEL, is_label, parse_board
 
+# The board reads 40 labels, unknown and silence among them, from a card of 1023 bytes (docs/contracts.md, section 8).
+MAX_KEYWORDS = 38
+MAX_KEYWORDS_CHARACTERS = 720
+
 
 class BadSettingError(ValueError):
     """An environment variable is missing or wrong: the template is at fault."""
@@ -76,6 +80,11 @@ class Environment:
             BadSettingError: when one is no label, is special, or stands twice.
         """
         words = tuple(word.strip() for word in self.text("KEYWORDS").split(","))
+        if len(words) > MAX_KEYWORDS or len(",".join(words)) > MAX_KEYWORDS_CHARACTERS:
+            raise BadSettingError(
+                f"Keywords: {len(words)} words of {len(','.join(words))} characters; boards hold the labels of at most"
+                f" {MAX_KEYWORDS} words and {MAX_KEYWORDS_CHARACTERS} characters: use fewer or shorter ones"
+            )
         for word in words:
             if not is_label(word) or word in (NOISE_LABEL, SILENCE_LABEL, "unknown", "silence"):
                 raise BadSettingError(
@@ -101,7 +110,10 @@ class Environment:
             self.number("MIN_ACCURACY"),
             self.number("MIN_RECALL"),
             self.number("MAX_FALSE_ALARM_RATE"),
+            self.number("MAX_FALSE_ALARMS_PER_HOUR"),
             self.number("MAX_INT8_DROP"),
             self.integer("MAX_MODEL_BYTES"),
             self.integer("MAX_ARENA_BYTES"),
+            self.integer("MAX_INSTRUCTIONS"),
+            self.number("MAX_CHAMPION_LOSS"),
         )

@@ -20,7 +20,7 @@ from earshot_pipeline.debounce import Arrivals
 from earshot_pipeline.gates import Verdict
 from earshot_pipeline.ingest import Clip, Fate, KeyRecord, KeyState
 from earshot_pipeline.naming import run_id
-from earshot_pipeline.run import Action, Approval, Event, Run, RunState, actions, advance, claim, reissue
+from earshot_pipeline.run import Action, Approval, Event, Run, RunState, actions, advance, bring, claim, reissue
 from earshot_pipeline.version import Version
 
 SHARDS = tuple("0123456789abcdef")
@@ -176,6 +176,33 @@ class Table:
             return None
         return run
 
+    def claim_import(self, pipeline: Pipeline, base: Run, imported: str, champion: str, at: float) -> Run | None:
+        """Make a run that judges an imported model and give it the slot; clips go on waiting.
+
+        Args:
+            pipeline: the pipeline as it was read.
+            base: the run on whose dataset the model is judged.
+            imported: the model's sha256, hex.
+            champion: the bundle to compare it with.
+            at: now, in seconds since the epoch.
+
+        Returns:
+            The run; None when another run was made since.
+        """
+        run = bring(base, run_id(pipeline.runs + 1), imported, champion, at)
+        values = {":run": run.id, ":next": pipeline.runs + 1, ":runs": pipeline.runs, ":dataset": base.id}
+        condition = "attribute_not_exists(active) AND runs = :runs AND dataset = :dataset"
+        try:
+            self._transact(
+                [
+                    self._pipeline_update("SET active = :run, runs = :next", condition, values),
+                    self._put(_run_item(run), "attribute_not_exists(pk)"),
+                ]
+            )
+        except ConflictError:
+            return None
+        return run
+
     def reissue_run(self, version: Version, at: float) -> Run:
         """Make a run that releases the model of an earlier version again.
 
@@ -278,14 +305,15 @@ class Table:
             sets.append("versions = :version")
             conditions.append("(attribute_not_exists(versions) OR versions = :before)")
             values |= {":version": after.version.number, ":before": after.version.number - 1}
-        if before.state is RunState.TRAINING and after.state is RunState.REGISTERING:
+        # An imported model took no clips: it makes no dataset, and its failure is none of theirs.
+        if not after.imported and before.state is RunState.TRAINING and after.state is RunState.REGISTERING:
             sets += ["dataset = :run", "dataset_clips = :clips", "failures = :none"]
             values |= {":run": after.id, ":clips": after.clips_total, ":none": 0}
         if before.holds_slot and not after.holds_slot:
             removes.append("active")
             conditions.append("active = :owner")
             values[":owner"] = after.id
-        if after.state is RunState.FAILED and before.state in _GIVES_BACK:
+        if not after.imported and after.state is RunState.FAILED and before.state in _GIVES_BACK:
             sets += ["failures = if_not_exists(failures, :zero) + :one", "failed_at = :ended"]
             values |= {":zero": 0, ":one": 1, ":ended": after.times["ended"]}
         if sets or removes:
@@ -519,7 +547,9 @@ def _run_of_item(item: Mapping[str, Any]) -> Run:
             **fields,
             "state": RunState(item["state"]),
             "version": Version.parse(item["version"]) if item["version"] else None,
-            "verdicts": tuple(Verdict(**verdict) for verdict in item["verdicts"]),
+            "verdicts": tuple(
+                Verdict(**{**verdict, "clips": tuple(verdict.get("clips", ()))}) for verdict in item["verdicts"]
+            ),
             "approval": Approval(item["approval"]) if item["approval"] else None,
         }
     )

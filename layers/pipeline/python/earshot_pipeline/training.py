@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from earshot_pipeline import naming
-from earshot_pipeline.dataset import digest, from_jsonl, manifest_file, new_entries, runs_of, to_jsonl, without
+from earshot_pipeline.champion import Champions
+from earshot_pipeline.dataset import (
+    Entry,
+    audio_entries,
+    digest,
+    from_jsonl,
+    manifest_file,
+    new_entries,
+    runs_of,
+    to_jsonl,
+    without,
+)
 from earshot_pipeline.intake import Intake, Rejection
-from earshot_pipeline.jobs import Jobs, JobSettings, JobStatus, Places, training_request
+from earshot_pipeline.jobs import Jobs, JobStatus, Places, TrainingSettings, training_request
 from earshot_pipeline.run import Action, Event, Failed, Preprocessed, Run, RunState
 from earshot_pipeline.sources import Sources
 from earshot_pipeline.storage import Bucket, GoneError, parse_json
@@ -43,6 +54,8 @@ class Training:
     Attributes:
         table: the pipeline's table.
         data: the data bucket.
+        clips: the clips bucket.
+        champions: finds the model that a new one is compared with.
         intake: moves rejected clips to quarantine.
         jobs: SageMaker's jobs.
         settings: what jobs have in common.
@@ -52,9 +65,11 @@ class Training:
 
     table: Table
     data: Bucket
+    clips: Bucket
+    champions: Champions
     intake: Intake
     jobs: Jobs
-    settings: JobSettings
+    settings: TrainingSettings
     sources: Sources
     frontend: str
 
@@ -81,7 +96,27 @@ class Training:
         """Do what the run's state asks of training."""
         if Action.START_TRAINING in demanded:
             places = Places(self.data.name, self.sources.publish(self.data), self.sources.version)
-            self.jobs.ensure_training(training_request(run.id, self.settings, places, self.frontend))
+            request = training_request(run, self.settings, places, self.frontend, self._put_audio(run))
+            self.jobs.ensure_training(request)
+
+    def _put_audio(self, run: Run) -> bool:
+        """Say which recordings streaming evaluation plays; returns whether there are any."""
+        key = naming.dataset_key(run.id, "audio.manifest")
+        if self.data.exists(key):
+            return True
+        manifest = naming.dataset_key(run.dataset, "manifest.jsonl")
+        entries = from_jsonl(self.data.read(manifest).data, self.data.uri(manifest))
+        chosen = audio_entries(self._still_there(entries), self.settings.keywords)
+        if chosen:
+            names = (entry.key.removeprefix(naming.CLIP_PREFIX) for entry in chosen)
+            # Whoever writes first decides: the job may have been asked for with that file.
+            self.data.put_once(key, manifest_file(self.clips.uri(naming.CLIP_PREFIX), names), "application/json")
+        return bool(chosen)
+
+    def _still_there(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Without clips that were deleted since: features outlive their clip, and one missing file fails a job."""
+        present = frozenset(self.clips.list(naming.CLIP_PREFIX))
+        return tuple(entry for entry in entries if entry.key in present)
 
     def _complete(self, run: Run, now: float) -> Preprocessed:
         outputs = self._outputs(run.id)
@@ -99,7 +134,8 @@ class Training:
             manifest_file(self.data.uri(prefix), (shard.removeprefix(prefix) for shard in shards)),
             "application/json",
         )
-        return Preprocessed(now, len(new_entries(entries, run.id)), len(entries), digest(manifest))
+        new, champion = len(new_entries(entries, run.id)), self.champions.bundle()
+        return Preprocessed(now, new, len(entries), digest(manifest), champion)
 
     def _outputs(self, run: str) -> tuple[HostOutput, ...]:
         prefix = naming.features_prefix(self.frontend, run)

@@ -4,7 +4,8 @@ import warnings
 
 from earshot_pipeline.announce import Announcer
 from earshot_pipeline.aws import client
-from earshot_pipeline.jobs import Jobs, JobSettings
+from earshot_pipeline.champion import Champions
+from earshot_pipeline.jobs import Jobs, ProcessingSettings, TrainingSettings
 from earshot_pipeline.packages import Packages
 from earshot_pipeline.run import Action, Announced, Run
 from earshot_pipeline.schedule import Scheduler
@@ -42,21 +43,30 @@ def jobs() -> Jobs:
     return Jobs(client("sagemaker"))
 
 
-def job_settings(environment: Environment) -> JobSettings:
-    """What all runs' jobs have in common."""
-    return JobSettings(
+def processing_settings(environment: Environment) -> ProcessingSettings:
+    """What all runs' processing jobs have in common."""
+    return ProcessingSettings(
         stack=environment.text("STACK"),
         image=environment.text("TRAINING_IMAGE"),
-        processing_role=environment.text("PROCESSING_ROLE"),
-        training_role=environment.text("TRAINING_ROLE"),
-        processing_instance=environment.text("PROCESSING_INSTANCE"),
-        processing_instances=environment.integer("PROCESSING_INSTANCES"),
-        training_instance=environment.text("TRAINING_INSTANCE"),
-        processing_seconds=environment.integer("PROCESSING_SECONDS"),
-        training_seconds=environment.integer("TRAINING_SECONDS"),
-        spot=environment.flag("SPOT"),
+        role=environment.text("PROCESSING_ROLE"),
+        instance=environment.text("PROCESSING_INSTANCE"),
+        instances=environment.integer("PROCESSING_INSTANCES"),
+        seconds=environment.integer("PROCESSING_SECONDS"),
         frontend=environment.text("FRONTEND"),
         copies=environment.integer("COPIES"),
+        seed=environment.integer("SEED"),
+    )
+
+
+def training_settings(environment: Environment) -> TrainingSettings:
+    """What all runs' training jobs have in common."""
+    return TrainingSettings(
+        stack=environment.text("STACK"),
+        image=environment.text("TRAINING_IMAGE"),
+        role=environment.text("TRAINING_ROLE"),
+        instance=environment.text("TRAINING_INSTANCE"),
+        seconds=environment.integer("TRAINING_SECONDS"),
+        spot=environment.flag("SPOT"),
         architecture=environment.text("ARCHITECTURE"),
         keywords=environment.keywords(),
         epochs=environment.integer("EPOCHS"),
@@ -64,12 +74,27 @@ def job_settings(environment: Environment) -> JobSettings:
         batch_size=environment.integer("BATCH_SIZE"),
         learning_rate=environment.number("LEARNING_RATE"),
         seed=environment.integer("SEED"),
+        warm_start=environment.flag("WARM_START"),
+        patience=environment.integer("PATIENCE"),
+        max_model_bytes=environment.integer("MAX_MODEL_BYTES"),
+        max_arena_bytes=environment.integer("MAX_ARENA_BYTES"),
+        max_instructions=environment.integer("MAX_INSTRUCTIONS"),
     )
+
+
+def champions(environment: Environment) -> Champions:
+    """Who finds the model that a new one is compared with."""
+    return Champions(table(environment), bucket(environment, "DATA_BUCKET"), environment.keywords())
 
 
 def packages(environment: Environment) -> Packages:
     """The model package group."""
-    return Packages(client("sagemaker"), environment.text("MODEL_PACKAGE_GROUP"), environment.text("SERVING_IMAGE"))
+    return Packages(
+        client("sagemaker"),
+        environment.text("MODEL_PACKAGE_GROUP"),
+        environment.text("SERVING_IMAGE"),
+        environment.text("RELEASES_BUCKET"),
+    )
 
 
 def announce_end(environment: Environment, run: Run, demanded: tuple[Action, ...], now: float) -> None:
