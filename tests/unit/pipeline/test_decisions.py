@@ -21,18 +21,25 @@ from earshot_pipeline.version import BadVersionError, Version
 from hypothesis import given
 from hypothesis import strategies as st
 
-CONTRACT_FRONT_END = (
-    '{"channels":40,"frames":49,"log_scale_shift":6,"lower_hz":125,"name":"micro","noise_even":0.025,'
+CONTRACT_FRONT_ENDS = {
+    "micro": '{"channels":40,"frames":49,"log_scale_shift":6,"lower_hz":125,"name":"micro","noise_even":0.025,'
     '"noise_min_signal":0.05,"noise_odd":0.06,"noise_smoothing_bits":10,"pcan_gain_bits":21,"pcan_offset":80,'
     '"pcan_strength":0.95,"quantisation":"(f*256+333)/666-128","sample_rate":16000,"step_ms":20,"upper_hz":7500,'
-    '"window_ms":30}'
-)
+    '"window_ms":30}',
+    "spectrogram43": '{"bins_a_channel":6,"channels":43,"feature_max":127.5,"fft_points":512,"frame_bits":14,"frames":49,'
+    '"name":"spectrogram43","quantisation":"f-128","sample_rate":16000,"step_ms":20,"window":"periodic hann Q15",'
+    '"window_ms":30}',
+}
 
 
-def test_the_front_end_id_is_the_contracts():
+@pytest.mark.parametrize("name", CONTRACT_FRONT_ENDS)
+def test_the_front_end_id_is_the_contracts(name):
     # GIVEN the settings as the contract writes them WHEN they are hashed THEN the id is that hash
-    assert frontend_id("micro") == "micro-" + hashlib.sha256(CONTRACT_FRONT_END.encode()).hexdigest()[:8]
-    with pytest.raises(UnknownFrontEndError, match="known are micro"):
+    assert frontend_id(name) == f"{name}-" + hashlib.sha256(CONTRACT_FRONT_ENDS[name].encode()).hexdigest()[:8]
+
+
+def test_another_front_end_is_unknown():
+    with pytest.raises(UnknownFrontEndError, match="known are micro, spectrogram43"):
         frontend_id("macro")
 
 

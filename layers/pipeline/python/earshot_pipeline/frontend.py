@@ -24,7 +24,22 @@ MICRO: Mapping[str, object] = {
     "window_ms": 30,
 }
 
-_KNOWN: Mapping[str, Mapping[str, object]] = {"micro": MICRO}
+SPECTROGRAM43: Mapping[str, object] = {
+    "bins_a_channel": 6,
+    "channels": 43,
+    "feature_max": 127.5,
+    "fft_points": 512,
+    "frame_bits": 14,
+    "frames": 49,
+    "name": "spectrogram43",
+    "quantisation": "f-128",
+    "sample_rate": 16000,
+    "step_ms": 20,
+    "window": "periodic hann Q15",
+    "window_ms": 30,
+}
+
+_KNOWN: Mapping[str, Mapping[str, object]] = {"micro": MICRO, "spectrogram43": SPECTROGRAM43}
 
 
 class UnknownFrontEndError(ValueError):
