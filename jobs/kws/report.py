@@ -163,7 +163,7 @@ def _streaming(card: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
         f"Test words spoken into {behind['noise']} background noise with pauses, {60 * figures['hours']:.1f} minutes "
         "in all, through the running front end and the recogniser. A word counts as heard up to "
         f"{behind['latency_ms']} ms after its clip. Any other keyword reported is a false alarm. The recogniser "
-        f"averages {settings['average_ms']} ms, wants more than {settings['threshold']} of 255, and hears no word twice "
+        f"averages {settings['average_ms']} ms, wants more than {settings['threshold']} of 255, hears no word twice "
         f"in {settings['suppression_ms']} ms: chosen on validation streams for the fewest misses with at most "
         f"{behind['goal_false_alarms_per_hour']:g} false alarms an hour.",
         _table(["speech over noise", "words", "missed", "share", "false alarms", "minutes"], rows),

@@ -10,7 +10,7 @@ import wave
 import numpy as np
 import pytest
 import tflite_models
-from kws import features
+from kws import features, recognise
 
 FRONT_ENDS = tuple(features.FRONT_ENDS.values())
 
@@ -134,42 +134,15 @@ def test_a_stream_is_fed_by_the_rule_in_the_header(device, server, image_maker, 
     assert status == 0
     frames = front_end.stream(1).feed(samples[None, :])[0]
     window = np.full(front_end.shape, -128, np.int8)
-    rule, expected = Rule(["yes", "no", "unknown", "silence"], **settings), []
+    rule = recognise.Recogniser(["yes", "no", "unknown", "silence"], recognise.Settings(**settings))
+    expected = []
     for number, frame in enumerate(frames, 1):
         window = np.vstack([window[1:], frame])
         if number % 2 == 0:
-            word = rule.push(library.infer(model, window, 4).astype(int), 30 + 20 * (number - 1))
+            word = rule.push(library.infer(model, window, 4), 30 + 20 * (number - 1))
             expected += [word] if word else []
-    assert [(e["label"], e["score"], e["at_ms"]) for e in events] == expected
+    assert [recognise.Word(e["label"], e["score"], e["at_ms"]) for e in events] == expected
     assert len(expected) > 2
-
-
-class Rule:
-    """The recogniser's rule, as recogniser.h words it."""
-
-    def __init__(self, labels, average_ms, minimum_count, suppression_ms, threshold):
-        self.labels, self.average_ms, self.minimum_count = labels, average_ms, minimum_count
-        self.suppression_ms, self.threshold = suppression_ms, threshold
-        self.kept, self.last = [], None
-
-    def push(self, scores, at_ms):
-        recent = [k for k in self.kept if k[0] >= at_ms - self.average_ms]
-        self.kept = [*recent[-63:], (at_ms, scores)]
-        if len(self.kept) < self.minimum_count:
-            return None
-        average = sum(s + 128 for _, s in self.kept) // len(self.kept)
-        top = int(np.argmax(average))
-        label, score = self.labels[top], int(average[top])
-        if label in ("unknown", "silence") or score <= self.threshold:
-            return None
-        if self.last and self.last[0] == label and at_ms - self.last[1] <= self.suppression_ms:
-            return None
-        self.last = (label, at_ms)
-        return label, score, at_ms
-
-
-class _Word(ctypes.Structure):
-    _fields_ = [("label", ctypes.c_uint8), ("score", ctypes.c_uint8), ("at_ms", ctypes.c_uint32)]
 
 
 def _card(**settings) -> bytes:
@@ -178,36 +151,6 @@ def _card(**settings) -> bytes:
         {"frontend": "micro-x", "labels": ["yes", "no", "unknown", "silence"], "recogniser": recogniser,
          "schema": "earshot.model/1"}
     ).encode()  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_the_recogniser_follows_its_rule(library, seed):
-    rng = np.random.default_rng(seed)
-    settings = {
-        "average_ms": int(rng.choice([100, 500, 1000, 5000])), "minimum_count": int(rng.integers(1, 6)),
-        "suppression_ms": int(rng.choice([0, 200, 1500])), "threshold": int(rng.integers(100, 220)),
-    }  # fmt: skip
-    card, state = ctypes.create_string_buffer(8192), ctypes.create_string_buffer(8192)
-    text = _card(**settings)
-    assert library.c.es_card_parse(card, text, ctypes.c_size_t(len(text))) == 0
-    library.c.es_recogniser_reset(state, card)
-    library.c.es_recogniser_push.restype = ctypes.c_bool
-    rule, now, heard = Rule(["yes", "no", "unknown", "silence"], **settings), 0, 0
-    loud = 0
-    for step in range(600):
-        if step % 20 == 0:
-            loud = int(rng.integers(0, 4))
-        scores = rng.integers(-128, 0, 4)
-        scores[loud] = rng.integers(60, 128)
-        now += int(rng.choice([20, 40, 40, 300]))
-        word = _Word()
-        found = library.c.es_recogniser_push(
-            state, (ctypes.c_int8 * 4)(*scores.tolist()), ctypes.c_uint32(now), ctypes.byref(word)
-        )
-        expected = rule.push(scores, now)
-        assert (["yes", "no"][word.label], word.score, word.at_ms) == expected if found else expected is None
-        heard += found
-    assert heard > 0
 
 
 BAD_CARDS = {
