@@ -27,8 +27,8 @@ CONTRACT_FRONT_ENDS = {
     '"pcan_strength":0.95,"quantisation":"(f*256+333)/666-128","sample_rate":16000,"step_ms":20,"upper_hz":7500,'
     '"window_ms":30}',
     "spectrogram43": '{"bins_a_channel":6,"channels":43,"feature_max":127.5,"fft_points":512,"frame_bits":14,'
-    '"frames":49,"name":"spectrogram43","quantisation":"f-128","sample_rate":16000,"step_ms":20,"window":"periodic hann Q15",'
-    '"window_ms":30}',
+    '"frames":49,"name":"spectrogram43","quantisation":"f-128","sample_rate":16000,"step_ms":20,'
+    '"window":"periodic hann Q15","window_ms":30}',
 }
 
 
