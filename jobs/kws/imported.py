@@ -19,6 +19,8 @@ from kws.features import FrontEnd
 from kws.labels import SILENCE, UNKNOWN
 
 SCHEMA = "earshot.import/1"
+# What a bundle says in place of an architecture's name.
+ARCHITECTURE = "imported"
 DESCRIPTION, MODEL = "import.json", "model.tflite"
 
 _LONGEST_TEXT = 200

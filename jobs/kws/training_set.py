@@ -22,6 +22,8 @@ UNKNOWN_KEYWORDS = 2.0
 UNKNOWN_LEAST_SHARE = 0.15
 # Clips by which validation goes where no speaker fell into its split.
 _STAND_INS = 512
+# Keywords that a message tells about; a job's failure is one sentence.
+_FAULTS_TOLD = 3
 
 
 class TrainingSetError(ValueError):
@@ -66,17 +68,46 @@ class TrainingSet:
 
 
 def assemble(rows: Rows, clips: Sequence[Clip], labels: Sequence[str]) -> TrainingSet:
-    """Chooses and weighs rows.
+    """Chooses and weighs rows, to train with and to judge by.
 
     Args:
         rows: of all shards.
         clips: of the dataset.
-        labels: the model's classes, keywords first, then `unknown` and `silence`.
+        labels: the model's classes: keywords, `unknown` and `silence`.
 
     Raises:
-        TrainingSetError: a keyword has no training clips, all training clips are of one class, or no
-            keyword has test clips.
+        TrainingSetError: a keyword has no clips to train with or to test, or all training clips with speech
+            are of one class.
     """
+    data = _divide(rows, clips, labels)
+    _check(data, clips, labels, _keywords(labels), trained=True)
+    speech = {labels[index] for index in np.unique(data.train.classes)} - {SILENCE}
+    if len(speech) < 2:
+        raise TrainingSetError(
+            f"all training clips with speech are of one class, {', '.join(speech)}; drop clips of other words too, "
+            "so that the model has something to tell apart"
+        )
+    return data
+
+
+def to_judge(rows: Rows, clips: Sequence[Clip], labels: Sequence[str], keywords: Sequence[str]) -> TrainingSet:
+    """Chooses rows by which a finished model is judged; nothing need be there to train with.
+
+    Args:
+        rows: of all shards.
+        clips: of the dataset.
+        labels: the model's classes, in any order.
+        keywords: those of them that must be judged.
+
+    Raises:
+        TrainingSetError: one of the keywords has no test clips.
+    """
+    data = _divide(rows, clips, labels)
+    _check(data, clips, labels, keywords, trained=False)
+    return data
+
+
+def _divide(rows: Rows, clips: Sequence[Clip], labels: Sequence[str]) -> TrainingSet:
     kept, clip_labels, row_splits = _select(rows, clips)
     classes = np.array([labels.index(str(class_of(label, labels))) for label in clip_labels], np.int64)
     originals = rows.copy[kept] == 0
@@ -87,7 +118,6 @@ def assemble(rows: Rows, clips: Sequence[Clip], labels: Sequence[str]) -> Traini
     training = row_splits == TRAIN
     train = part(training)
     validation, test = (part((row_splits == split) & originals) for split in (VALIDATION, TEST))
-    _check(train, test, clips, labels)
     stands_in = not np.isin(validation.classes, _speech(labels)).any()
     if stands_in:
         validation = _every_nth(part(training & originals), _STAND_INS)
@@ -139,27 +169,38 @@ def _keywords(labels: Sequence[str]) -> list[str]:
     return [label for label in labels if label not in (UNKNOWN, SILENCE)]
 
 
-def _check(train: Split, test: Split, clips: Sequence[Clip], labels: Sequence[str]) -> None:
-    present = {labels[index] for index in np.unique(train.classes)}
-    for keyword in _keywords(labels):
-        if keyword not in present:
-            given = sum(clip.label == keyword for clip in clips)
-            raise TrainingSetError(
-                f"keyword {keyword!r} has no training clips ({given} of the dataset's {len(clips)} clips carry this "
-                f"label, none of a speaker in the training split); drop clips of more speakers into clips/{keyword}/"
-            )
-    speech = present - {SILENCE}
-    if len(speech) < 2:
+def _check(
+    data: TrainingSet, clips: Sequence[Clip], labels: Sequence[str], keywords: Sequence[str], trained: bool
+) -> None:
+    """Whether each keyword can be learned, where that is wanted, and judged.
+
+    Raises:
+        TrainingSetError: of all keywords that cannot, what they have and what to do.
+    """
+    faults = []
+    for keyword in keywords:
+        index = labels.index(keyword)
+        counts = {
+            "to train with": len(set(data.train.clip[data.train.classes == index].tolist())),
+            "to test": int(np.count_nonzero(data.test.classes == index)),
+        }
+        if counts["to test"] and (counts["to train with"] or not trained):
+            continue
+        own = [clip for clip in clips if clip.label == keyword]
+        speakers = len({clip.speaker for clip in own})
+        has = f"{_number(len(own), 'clip')} of {_number(speakers, 'speaker')}" if own else "no clips"
+        use = ", ".join(f"{count or 'none'} {purpose}" for purpose, count in counts.items()) if own else ""
+        faults.append(f"keyword {keyword!r} has {has}{': ' if use else ''}{use}")
+    if faults:
+        more = f", and {len(faults) - _FAULTS_TOLD} keywords more" if len(faults) > _FAULTS_TOLD else ""
         raise TrainingSetError(
-            f"all training clips with speech are of one class, {', '.join(speech)}; drop clips of other words too, "
-            "so that the model has something to tell apart"
+            f"{'; '.join(faults[:_FAULTS_TOLD])}{more}; drop clips of more speakers into clips/<keyword>/ (all clips "
+            "of a speaker go to one split, and one speaker in ten is kept for testing), or take the keyword out"
         )
-    keywords = [labels.index(keyword) for keyword in _keywords(labels)]
-    if not np.isin(test.classes, keywords).any():
-        raise TrainingSetError(
-            "no test clips: no keyword's speaker fell into the test split, so the model could not be judged; "
-            "drop clips of more speakers (one in ten is kept for testing)"
-        )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _every_nth(split: Split, count: int) -> Split:

@@ -284,14 +284,27 @@ def test_classes_are_drawn_by_fixed_shares() -> None:
 @pytest.mark.parametrize(
     ("names", "drop", "fault"),
     [
-        (("yes", "up", "unknown", "silence"), lambda c: False, r"keyword 'up' has no training clips \(0 of"),
-        (NAMES, lambda c: c.label == "yes" and c.split == "train", r"keyword 'yes' has no training clips \(4 of"),
+        (("yes", "up", "unknown", "silence"), lambda c: False, r"keyword 'up' has no clips; drop clips of more"),
+        (
+            NAMES,
+            lambda c: c.label == "yes" and c.split == "train",
+            "keyword 'yes' has 4 clips of 4 speakers: none to train with, 2 to test; drop",
+        ),
         (
             ("yes", "unknown", "silence"),
             lambda c: c.label in ("no", "cat"),
             "all training clips with speech are of one",
         ),
-        (NAMES, lambda c: c.split == "test", "no test clips"),
+        (
+            NAMES,
+            lambda c: c.split == "test",
+            "'yes' has 18 clips of 18 speakers: 16 to train with, none to test; keyword 'no' has 18",
+        ),
+        (
+            NAMES,
+            lambda c: c.label == "no" and c.speaker != "00000000",
+            "keyword 'no' has 1 clip of 1 speaker: 1 to train with, none to test; drop clips of more speakers",
+        ),
     ],
 )
 def test_what_gives_no_model_says_what_is_missing(

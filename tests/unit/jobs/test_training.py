@@ -241,7 +241,7 @@ def test_features_of_another_front_end_are_refused(preprocessed: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--keywords", "yes,up"], "keyword 'up' has no training clips"),
+        (["--keywords", "yes,up"], "keyword 'up' has no clips; drop clips of more speakers"),
         (["--keywords", "yes,yes"], "named twice"),
         (["--keywords", ","], "no keywords"),
         (["--frontend", "micro-12345678"], "front end 'micro-12345678' is unknown"),
