@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +19,18 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
 
 from earshot import clips as clip_files
-from earshot import datasets, device, doctor, evaluate, localcloud, releases, runs
+from earshot import datasets, device, doctor, evaluate, imports, localcloud, releases, runs
 from earshot.errors import EarshotError
+from earshot.follow import Bars, Follower
 from earshot.target import Target, choose, dumps
-from earshot.views import confusion_table, device_line, seconds, share, terminal, verdict_line
+from earshot.views import confusion_table, device_line, per_hour, seconds, share, terminal, verdict_mark
 
 screen = terminal()
 notes = terminal(stderr=True)
@@ -61,6 +64,7 @@ _UsageError: type[Any]
 _ClickException: type[Any]
 _UsageError, _ClickException = typer.BadParameter.__mro__[1:3]
 
+_LOOK_SECONDS = 1.0
 KEYWORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -255,11 +259,16 @@ def runs_show(
     for key, value in summary.items():
         if key != "confusion":
             screen.print(f"{key:<14}{escape(str(value))}")
+    for key in ("imported", "dataset_of", "champion", "bundle"):
+        if found.get(key):
+            screen.print(f"{key:<14}{escape(found[key])}", soft_wrap=True)
+    measured = runs.false_alarms_per_hour(found)
+    if measured is not None:
+        screen.print(f"{'streaming':<14}{per_hour(measured)} false alarms an hour")
     for verdict in found["verdicts"]:
-        mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
-        screen.print(f"gate          {mark}  {escape(verdict_line(verdict))}")
+        screen.print(f"gate          {verdict_mark(verdict)}", soft_wrap=True)
     if found["reason"]:
-        screen.print(f"[red]reason        {escape(found['reason'])}[/red]")
+        screen.print(f"[red]reason        {escape(found['reason'])}[/red]", soft_wrap=True)
     if summary["confusion"]:
         screen.print(confusion_table(summary["confusion"]))
 
@@ -273,13 +282,17 @@ def models_list(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         screen.print_json(dumps(every))
         return
-    table = Table("version", "approval", "run", "accuracy int8", "bytes", "front end", box=None)
+    table = Table(
+        "version", "approval", "run", "origin", "accuracy int8", "false alarms/h", "bytes", "front end", box=None
+    )
     for model in every:
         table.add_row(
             model["version"],
             model["approval"],
             model["run"],
+            model["origin"] or "–",
             share(model["accuracy"]),
+            per_hour(model["false_alarms_per_hour"]),
             str(model["model_bytes"] or "–"),
             model["frontend"] or "–",
         )
@@ -308,6 +321,43 @@ def models_rollback(context: typer.Context, version: Version) -> None:
     """Release an earlier model again, as a new and higher version (boards never go down)."""
     new = releases.rollback(_target(context), version)
     screen.print(f"{version} goes out again as {new}: the endpoint and the boards get it now")
+
+
+@models_app.command("import")
+def models_import(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model.")],
+    labels: Annotated[str, typer.Option(help="What its outputs mean, in their order: yes,no,unknown,silence.")],
+    frontend: Annotated[str | None, typer.Option(help="Front end it was trained for, name or id; the stack's.")] = None,
+    wait: Annotated[bool, typer.Option(help="Tell how its run goes on, until it ends.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a model along: it is judged like a trained one and, if it passes every gate, released like one."""
+    target = _target(context)
+    run = imports.start(target, model, [label.strip() for label in labels.split(",")], frontend)
+    if not as_json:
+        screen.print(f"{escape(model.name)} is judged by run {run}")
+    found = _follow_to_its_end(target, run, quiet=as_json) if wait else runs.get_run(target, run)
+    if as_json:
+        screen.print_json(dumps(found))
+    if wait and found["state"] not in ("released", "awaiting_approval"):
+        raise EarshotError(f"run {run} ended {found['state']}: {found['reason']}")
+    if found["state"] == "awaiting_approval" and not as_json:
+        screen.print(f"it waits for a person: `earshot models approve {found['version']}`")
+
+
+def _follow_to_its_end(target: Target, run: str, *, quiet: bool) -> dict[str, Any]:
+    """Tell what a run does until it ends or waits for a person; the run then."""
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = notes if quiet else screen
+    with Progress(*columns, console=console, transient=True) as progress:
+        follower = Follower(target, lambda line: console.print(line, soft_wrap=True), Bars(progress))
+        while True:
+            found = runs.get_run(target, run)
+            follower.follow(found)
+            if found["state"] in (*runs.ENDS, "awaiting_approval"):
+                return found
+            time.sleep(_LOOK_SECONDS)
 
 
 # --- device --------------------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from earshot.target import Target
 def list_models(target: Target) -> list[dict[str, Any]]:
     """Every version, newest first, with its approval and the figures of its run."""
     sagemaker = target.client("sagemaker")
-    by_id = {run["id"]: runs.summary(run) for run in runs.list_runs(target)}
+    by_id = {run["id"]: run for run in runs.list_runs(target)}
     models = []
     for item in reversed(list(runs.query(target, "VERSIONS"))):
-        run = by_id.get(item["run"], {})
+        run = by_id.get(item["run"])
+        figures = runs.summary(run) if run else {}
         approval = "–"
         if item["package_arn"]:
             package = sagemaker.describe_model_package(ModelPackageName=item["package_arn"])
@@ -31,9 +32,11 @@ def list_models(target: Target) -> list[dict[str, Any]]:
                 "approval": approval,
                 "run": item["run"],
                 "package": item["package_arn"],
-                "accuracy": run.get("accuracy", {}).get("int8"),
-                "model_bytes": run.get("model_bytes"),
-                "frontend": run.get("frontend"),
+                "origin": run["card"].get("origin", "trained") if run else None,
+                "accuracy": figures.get("accuracy", {}).get("int8"),
+                "false_alarms_per_hour": runs.false_alarms_per_hour(run) if run else None,
+                "model_bytes": figures.get("model_bytes"),
+                "frontend": figures.get("frontend"),
             }
         )
     return models

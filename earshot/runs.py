@@ -12,6 +12,7 @@ from earshot.errors import EarshotError
 from earshot.target import Target
 
 PHASES = ("preprocess", "train", "release")
+ENDS = ("released", "rejected", "failed", "superseded")
 FATES = ("ingested", "duplicate", "quarantined")
 
 
@@ -94,6 +95,13 @@ def summary(run: dict[str, Any]) -> dict[str, Any]:
         "arena_bytes": card.get("arena_bytes"),
         "frontend": card.get("frontend"),
     }
+
+
+def false_alarms_per_hour(run: dict[str, Any]) -> float | None:
+    """Words that a run's model heard an hour of recordings without them; None when that was not measured."""
+    streaming = ((run.get("card") or {}).get("metrics") or {}).get("streaming") or {}
+    measured: float | None = streaming.get("false_alarms_per_hour")
+    return measured
 
 
 def _seconds(times: dict[str, float], phase: str) -> float | None:

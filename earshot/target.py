@@ -66,8 +66,8 @@ class Target:
         return self._session.resource(service, endpoint_url=self.endpoint_url)
 
     @cached_property
-    def outputs(self) -> dict[str, str]:
-        """The stack's outputs (docs/contracts.md, section 1)."""
+    def _deployed(self) -> dict[str, Any]:
+        """The stack as CloudFormation describes it."""
         try:
             stacks = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         except botocore.exceptions.ClientError as error:
@@ -75,7 +75,18 @@ class Target:
             if "does not exist" in message:
                 raise EarshotError(f"there is no {self}: deploy it with `sam deploy` or `make demo`") from error
             raise EarshotError(f"{self}: {message}") from error
-        return {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+        stack: dict[str, Any] = stacks[0]
+        return stack
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs (docs/contracts.md, section 1)."""
+        return {o["OutputKey"]: o["OutputValue"] for o in self._deployed.get("Outputs", [])}
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters as they were deployed."""
+        return {p["ParameterKey"]: p["ParameterValue"] for p in self._deployed.get("Parameters", [])}
 
     @property
     def environment(self) -> dict[str, str]:

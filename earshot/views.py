@@ -36,10 +36,27 @@ def device_line(event: dict[str, Any]) -> str:
     return f"[{colour}]board {kind:<12}[/{colour}] {escape(rest)}"
 
 
+def per_hour(value: float | None) -> str:
+    """So many an hour."""
+    return "–" if value is None else f"{float(value):.3g}"
+
+
 def verdict_line(verdict: dict[str, Any]) -> str:
     """A gate's verdict in words."""
-    value = "not measured" if verdict["value"] is None else f"{verdict['value']:.6g}"
-    return f"{verdict['gate']} {value} (limit {verdict['limit']:g})"
+    value = "not measured" if verdict["value"] is None else _figure(verdict["value"])
+    detail = f": {verdict['detail']}" if verdict.get("detail") else ""
+    return f"{verdict['gate']} {value} (limit {_figure(verdict['limit'])}){detail}"
+
+
+def verdict_mark(verdict: dict[str, Any]) -> str:
+    """A gate's verdict with rich's markup: passed or failed, and the clips that show why."""
+    mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
+    clips = f"  e.g. {', '.join(verdict['clips'])}" if verdict.get("clips") else ""
+    return f"{mark}  {escape(verdict_line(verdict) + clips)}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value == round(value) else f"{value:.6g}"
 
 
 def confusion_table(confusion: dict[str, Any]) -> Table:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 import botocore.exceptions
 from rich.markup import escape
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from earshot import runs
 from earshot.demo.board import Board
 from earshot.errors import EarshotError
+from earshot.follow import Bars, Follower
 from earshot.target import Target
-from earshot.views import device_line, verdict_line
+from earshot.views import device_line
 
 LOOK_SECONDS = 0.7
-EPOCH = re.compile(r"epoch (\d+)/(\d+) (.*)")
-PREPROCESSED = re.compile(r"preprocess (\d+)/(\d+) clips")
 BROKEN = ("failed", "rejected")
 
 
@@ -36,15 +33,12 @@ class Watch:
         self._target = target
         self._board = board
         self._progress = progress
-        self._logs = target.client("logs")
         self._sagemaker = target.client("sagemaker")
         self._quarantined: set[str] = set()
-        self._states: dict[str, str] = {}
-        self._tokens: dict[str, str] = {}
         self._endpoint: str | None = None
         self._told: list[dict[str, Any]] = []
-        self._steps: set[tuple[str, str]] = set()
-        self._bars: dict[str, TaskID] = {}
+        self._bars = Bars(progress)
+        self._follower = Follower(target, self.say, self._bars)
         self.dropped = 0  # files, told by who drops them
         self.counts = dict.fromkeys(runs.FATES, 0)
         self.runs: list[dict[str, Any]] = []
@@ -83,11 +77,9 @@ class Watch:
                 and "first_arrival" not in runs.pipeline(self._target)
                 and self._board.version == newest["version"]
             ):
-                for bar in self._bars.values():
-                    self._progress.remove_task(bar)
                 self._bars.clear()
                 return newest
-            now = (self.placed, newest and newest["state"], self._board.version, tuple(self._tokens.values()))
+            now = (self.placed, newest and newest["state"], self._board.version, self._follower.heard)
             if now != before:
                 quiet_since, before = time.monotonic(), now
             if time.monotonic() - quiet_since > timeout:
@@ -101,14 +93,14 @@ class Watch:
     def look(self) -> None:
         """Look once and say what is new."""
         self.counts = runs.counts(self._target)
-        self._bar("ingest", "clips ingested", self.placed, self.dropped)
+        self._bars.move("ingest", "clips ingested", self.placed, self.dropped)
         for key, reason in runs.quarantine(self._target).items():
             if key not in self._quarantined:
                 self._quarantined.add(key)
                 self.say(f"[yellow]quarantine[/yellow]  {escape(reason)}")
         self.runs = runs.list_runs(self._target)
         for run in reversed(self.runs):
-            self._follow(run)
+            self._follower.follow(run)
         self._look_at_endpoint()
         for event in self._board.news():
             if event in self._told:
@@ -118,54 +110,6 @@ class Watch:
                 self.say("[dim]board finds nothing published for it yet[/dim]")
             else:
                 self.say(device_line(event))
-
-    def _follow(self, run: dict[str, Any]) -> None:
-        if self._states.get(run["id"]) != run["state"]:
-            self._states[run["id"]] = run["state"]
-            self.say(_state_line(run))
-        if run["verdicts"] and self._first(run, "gates"):
-            for verdict in run["verdicts"]:
-                mark = "[green]passed[/green]" if verdict["passed"] else "[red]failed[/red]"
-                self.say(f"gate        {mark}  {escape(verdict_line(verdict))}")
-        if run["firmware_done"] and self._first(run, "release"):
-            outputs = self._target.outputs
-            self.say(
-                f"[bold]release[/bold]     {run['version']} for {escape(outputs['Boards'])}: images, C arrays and"
-                f" job documents on {escape(outputs['ReleasesDomain'])}"
-            )
-        if run["state"] in ("preprocessing", "training"):
-            for job, group in runs.job_logs(self._target, run):
-                self._read_log(run, job, group)
-
-    def _first(self, run: dict[str, Any], step: str) -> bool:
-        """Whether this step of the run was not told before."""
-        before = len(self._steps)
-        self._steps.add((run["id"], step))
-        return len(self._steps) > before
-
-    def _read_log(self, run: dict[str, Any], job: str, group: str) -> None:
-        try:
-            streams = self._logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
-            for stream in streams:
-                name = stream["logStreamName"]
-                token = {"nextToken": self._tokens[name]} if name in self._tokens else {}
-                page = self._logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True, **token)
-                self._tokens[name] = page["nextForwardToken"]
-                for event in page["events"]:
-                    self._log_line(run, event["message"].strip())
-        except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-
-    def _log_line(self, run: dict[str, Any], line: str) -> None:
-        if epoch := EPOCH.search(line):
-            done, total, measured = epoch.groups()
-            self._bar(run["id"], f"run {run['id']} training", int(done), int(total))
-            self.say(f"[magenta]training[/magenta]    epoch {done:>2}/{total} {escape(measured)}")
-        elif clips := PREPROCESSED.search(line):
-            self._bar(run["id"], f"run {run['id']} preprocessing", int(clips[1]), int(clips[2]))
-        elif line.startswith("test "):
-            self.say(f"[magenta]training[/magenta]    {escape(line)}")
 
     def _look_at_endpoint(self) -> None:
         name = self._target.outputs["EndpointName"]
@@ -177,22 +121,3 @@ class Watch:
         if now != self._endpoint:
             self._endpoint = now
             self.say(f"[blue]endpoint[/blue]    {escape(name)} {escape(now)}")
-
-    def _bar(self, key: str, description: str, done: int, total: int) -> None:
-        if key not in self._bars:
-            self._bars[key] = self._progress.add_task(description, total=total)
-        self._progress.update(self._bars[key], description=description, completed=done, total=total)
-
-
-def _state_line(run: dict[str, Any]) -> str:
-    summary = runs.summary(run)
-    details: dict[str, Callable[[], str]] = {
-        "preprocessing": lambda: f"{summary['clips_new']} new clips of {summary['clips_total']}",
-        "training": lambda: f"on {summary['clips_total']} clips",
-    }
-    detail = details.get(run["state"], lambda: "")()
-    if summary["version"]:
-        detail += f" version {summary['version']}"
-    if summary["accuracy"]["int8"] is not None:
-        detail += f", accuracy {summary['accuracy']['int8']:.1%} (int8) on speakers it never trained on"
-    return f"[bold]run {run['id']}[/bold] {run['state']:<16}{detail.strip()}"

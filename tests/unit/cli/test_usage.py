@@ -34,6 +34,7 @@ def call(monkeypatch, capsys, *arguments):
         (["evaluate", "model.tflite"], 2, "Missing argument 'CLIPS_DIR'"),
         (["evaluate", "model.tflite", "clips", "--engine", "magic"], 2, "choose tflm or firmware"),
         (["models", "approve"], 2, "Missing argument 'VERSION'"),
+        (["models", "import", "model.tflite"], 2, "Missing option '--labels'"),
         (["local", "up", "--port", "70000"], 2, "--port"),
         (["demo", "--keywords", "Yes,no"], 2, "lower-case words"),
         (["--local", "--aws", "runs"], 2, "contradict"),
