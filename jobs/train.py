@@ -14,7 +14,28 @@ from typing import Any, NoReturn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from kws import bundle, dataset, features, labels, models, shards, splits, training, training_set
+from kws import (
+    board,
+    bundle,
+    champion,
+    cost,
+    dataset,
+    features,
+    flatbuffer,
+    imported,
+    labels,
+    models,
+    quantise,
+    shards,
+    splits,
+    training,
+    training_set,
+)
+from kws.candidate import Candidate
+
+# A model that begins with the weights of the last one has the most to learn behind it.
+WARM_START_SHARE = 0.4
+WARM_START_RATE = 0.5
 
 SOURCES = Path(__file__).parent
 
@@ -26,8 +47,12 @@ class RequestError(ValueError):
 # What ends a job with a sentence rather than a traceback: the data or the request is at fault.
 FAULTS = (
     RequestError,
+    board.BoardError,
+    cost.OverBudgetError,
     dataset.DatasetError,
     features.UnknownFrontEndError,
+    flatbuffer.ModelFileError,
+    imported.ImportedModelError,
     labels.LabelError,
     models.UnknownArchitectureError,
     shards.ShardError,
@@ -41,20 +66,31 @@ class Folders:
 
     features: Path
     dataset: Path
+    audio: Path
+    champion: Path
+    imported: Path
     model: Path
     checkpoints: Path
+    tensorboard: Path
     failure: Path
 
     @classmethod
     def of(cls, environment: dict[str, str]) -> "Folders":
         """As SageMaker's training toolkit tells a script."""
         root = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-        channels = root / "input" / "data"
+
+        def channel(name: str) -> Path:
+            return Path(environment.get(f"SM_CHANNEL_{name.upper()}", root / "input" / "data" / name))
+
         return cls(
-            features=Path(environment.get("SM_CHANNEL_FEATURES", channels / "features")),
-            dataset=Path(environment.get("SM_CHANNEL_DATASET", channels / "dataset")),
+            features=channel("features"),
+            dataset=channel("dataset"),
+            audio=channel("audio"),
+            champion=channel("champion"),
+            imported=channel("imported"),
             model=Path(environment.get("SM_MODEL_DIR", root / "model")),
             checkpoints=root / "checkpoints",
+            tensorboard=root / "output" / "tensorboard",
             failure=root / "output" / "failure",
         )
 
@@ -75,6 +111,19 @@ def _number(kind: type, least: float, most: float) -> Callable[[str], Any]:
     return parse
 
 
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
+    return text == "true"
+
+
+def _budget(text: str) -> cost.Budget:
+    try:
+        return cost.Budget.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def hyperparameters(arguments: Sequence[str]) -> argparse.Namespace:
     """The job's hyperparameters; the defaults of every training are here, the template overrides some.
 
@@ -84,7 +133,7 @@ def hyperparameters(arguments: Sequence[str]) -> argparse.Namespace:
         RequestError: a value is malformed.
     """
     parser = _Parser(prog="train.py", add_help=False, allow_abbrev=False)
-    parser.add_argument("--architecture", default="tiny_conv")
+    parser.add_argument("--architecture", default="tenet")
     parser.add_argument("--keywords", default="yes,no", help="comma separated")
     parser.add_argument("--frontend", default=features.MICRO.id, help="front end id of the features")
     parser.add_argument("--epochs", type=_number(int, 1, 10_000), default=20)
@@ -92,6 +141,10 @@ def hyperparameters(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--batch_size", type=_number(int, 1, 65_536), default=128)
     parser.add_argument("--learning_rate", type=_number(float, 1e-9, 1.0), default=4e-3)
     parser.add_argument("--seed", type=_number(int, 0, 2**63), default=1)
+    parser.add_argument("--patience", type=_number(int, 0, 10_000), default=0, help="0: train to the end")
+    parser.add_argument("--warm_start", type=_flag, default=True, help="begin with the champion's weights")
+    parser.add_argument("--budget", type=_budget, default=cost.Budget(), help="flash=…,arena=…,instructions=…")
+    parser.add_argument("--champion_uri", default="")
     parser.add_argument("--code_version", default="")
     parser.add_argument("--run", default="")
     parser.add_argument("--dataset_uri", default="")
@@ -117,6 +170,21 @@ def load_rows(folder: Path, front_end: features.FrontEnd) -> shards.Rows:
     return shards.join(parts, front_end.id, front_end.shape)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and what is told about it.
+
+    Attributes:
+        candidate: the model.
+        history: of its training.
+        warm_start: URI of the bundle whose weights it began with; "" for none.
+    """
+
+    candidate: Candidate
+    history: list[training.Epoch]
+    warm_start: str
+
+
 def train(request: argparse.Namespace, folders: Folders, log: Callable[[str], None]) -> dict[str, Any]:
     """Runs the job.
 
@@ -131,31 +199,35 @@ def train(request: argparse.Namespace, folders: Folders, log: Callable[[str], No
     Raises:
         One of FAULTS: the data or the request does not allow a model.
     """
-    names = labels.model_labels([word.strip() for word in request.keywords.split(",") if word.strip()])
+    keywords = [word.strip() for word in request.keywords.split(",") if word.strip()]
+    names = labels.model_labels(keywords)
     front_end = features.front_end(request.frontend)
-    if request.architecture not in models.ARCHITECTURES:
-        models.build(request.architecture, (*front_end.shape, 1), len(names))
+    board.check_labels(names, front_end)
+    brought = imported.load(folders.imported, keywords, front_end) if folders.imported.is_dir() else None
     clips, digest = dataset.read(folders.dataset / "manifest.jsonl")
-    data = training_set.assemble(load_rows(folders.features, front_end), clips, names)
+    rows = load_rows(folders.features, front_end)
+    if brought:
+        names, architecture = brought.labels, imported.ARCHITECTURE
+        data = training_set.to_judge(rows, clips, names, keywords)
+        log(f"{brought.name} was brought along: nothing is trained")
+    else:
+        architecture = request.architecture
+        data = training_set.assemble(rows, clips, names)
     log(
         f"dataset {len(clips)} clips: {len(data.train)} rows to train with, {len(data.validation)} to validate, "
         f"{len(data.test)} to test"
     )
     if data.validation_is_training:
         log("no speaker fell into the validation split: validation figures are of training clips")
-
-    recipe = training.Recipe(
-        epochs=request.epochs,
-        samples_per_epoch=training.samples_of_epoch(len(data.train), request.samples_per_epoch),
-        batch_size=request.batch_size,
-        learning_rate=request.learning_rate,
-        seed=request.seed,
-    )
-    training.prepare(recipe.seed)
-    model = models.build(request.architecture, (*front_end.shape, 1), len(names))
-    history = training.fit(model, data, recipe, request.architecture, folders.checkpoints, log)
+    reigning = champion.read(folders.champion, request.champion_uri, log)
+    if brought:
+        trained = Trained(brought.candidate, [], "")
+    else:
+        trained = _trained(request, data, names, front_end, reigning, folders, log)
+    costs = cost.of(trained.candidate.int8)
+    request.budget.hold(costs, brought.name if brought else architecture)
     origin = bundle.Origin(
-        architecture=request.architecture,
+        architecture=architecture,
         labels=names,
         front_end=front_end,
         dataset={
@@ -165,12 +237,71 @@ def train(request: argparse.Namespace, folders: Folders, log: Callable[[str], No
             **{split: sum(clip.split == split for clip in clips) for split in splits.SPLITS},
         },
         code_version=request.code_version,
-        recipe=recipe,
+        seed=request.seed,
+        epochs=len(trained.history),
+        imported=brought is not None,
+        warm_start=trained.warm_start,
+        cost=costs,
+        budget=request.budget.limits(),
     )
-    content = bundle.write(folders.model, model, data, history, origin, SOURCES)
+    content = bundle.write(
+        folders.model, trained.candidate, data, clips, origin, trained.history, SOURCES, folders.audio, reigning, log
+    )
     accuracy = content["metrics"]["test"]["accuracy"]
     log(f"test accuracy_float={accuracy['float']:.4f} accuracy_int8={accuracy['int8']:.4f}")
     return content
+
+
+def _trained(
+    request: argparse.Namespace,
+    data: training_set.TrainingSet,
+    names: tuple[str, ...],
+    front_end: features.FrontEnd,
+    reigning: champion.Champion | None,
+    folders: Folders,
+    log: Callable[[str], None],
+) -> Trained:
+    training.prepare(request.seed)
+    model = models.build(request.architecture, (*front_end.shape, 1), len(names))
+    # An untrained model costs what a trained one does: what cannot fit is refused before hours are spent.
+    needs = cost.of(quantise.to_int8(model, data.train.features[:1]))
+    log(f"{request.architecture} needs " + ", ".join(f"{name} {value:,}" for name, value in needs.items()))
+    request.budget.hold(needs, request.architecture)
+    training.prepare(request.seed)
+    model = models.build(request.architecture, (*front_end.shape, 1), len(names))
+    initial = _initial(request, model, names, front_end, reigning)
+    epochs, rate = request.epochs, request.learning_rate
+    if initial:
+        epochs, rate = max(1, round(epochs * WARM_START_SHARE)), rate * WARM_START_RATE
+        log(f"begins with the weights of {request.champion_uri}: {epochs} epochs instead of {request.epochs}")
+    recipe = training.Recipe(
+        epochs=epochs,
+        samples_per_epoch=training.samples_of_epoch(len(data.train), request.samples_per_epoch),
+        batch_size=request.batch_size,
+        learning_rate=rate,
+        seed=request.seed,
+        patience=request.patience,
+    )
+    outputs = training.Outputs(log, folders.checkpoints, folders.tensorboard)
+    history = training.fit(model, data, recipe, request.architecture, outputs, initial)
+    return Trained(quantise.candidate(model, data), history, request.champion_uri if initial else "")
+
+
+def _initial(
+    request: argparse.Namespace,
+    model: Any,
+    names: tuple[str, ...],
+    front_end: features.FrontEnd,
+    reigning: champion.Champion | None,
+) -> training.Weights:
+    """The champion's weights where they are asked for and fit this model, else none."""
+    if not request.warm_start or reigning is None or not reigning.weights:
+        return ()
+    same = (request.architecture, list(names), front_end.id)
+    if tuple(reigning.card.get(key) for key in ("architecture", "labels", "frontend")) != same:
+        return ()
+    fits = [weight.shape for weight in reigning.weights] == [tuple(weight.shape) for weight in model.weights]
+    return reigning.weights if fits else ()
 
 
 def _log(line: str) -> None:

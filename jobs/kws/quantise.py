@@ -12,8 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kws import cost
+from kws.candidate import Candidate
+from kws.training_set import TrainingSet
+
 INPUT_SCALE = 1 / 128
 INPUT_ZERO_POINT = -128
+
+_EXAMPLES = 500
+_SCORING_BATCH = 512
 
 
 def real_values(features: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
@@ -82,3 +89,31 @@ def _input_quantisation(model: bytes) -> tuple[float, int]:
     from kws import tflm
 
     return tflm.Model(model, "model").input_quantisation
+
+
+def candidate(model: keras.Model, data: TrainingSet) -> Candidate:
+    """A trained Keras model in all forms; its int8 ranges are chosen by training rows of every class."""
+
+    def scores(features: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        logits = model.predict(real_values(features), batch_size=_SCORING_BATCH, verbose=0)
+        return np.asarray(tf.nn.softmax(logits))
+
+    int8 = to_int8(model, data.train.features[spread(data.train.classes, _EXAMPLES)])
+    return Candidate(
+        int8=int8,
+        full=to_float(model),
+        scores=scores,
+        save=lambda folder: save(model, folder),
+        parameters=int(model.count_params()),
+        macs=cost.macs(int8),
+        weights=[np.asarray(weight.value) for weight in model.weights],
+    )
+
+
+def spread(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """At most so many rows, a class after the other in turn, in ascending order."""
+    turn = np.zeros(len(classes), np.int64)
+    for index in np.unique(classes):
+        rows = np.flatnonzero(classes == index)
+        turn[rows] = np.arange(len(rows))
+    return np.sort(np.lexsort((classes, turn))[:count])

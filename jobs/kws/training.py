@@ -1,18 +1,12 @@
-"""Training: weighted draws, SpecAugment, AdamW with a cosine schedule, checkpoints that resume exactly.
+"""Training: AdamW with a cosine schedule, label smoothing, early stopping, checkpoints that resume exactly.
 
-An epoch is one call into TensorFlow: what to draw and what to mask is decided in numpy from the seed and
-the epoch's number alone, so an interrupted training goes on as if nothing had happened.
-
-SpecAugment after D. S. Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
-Recognition", Interspeech 2019, here with features as the front end gives them.
+An epoch is one call into TensorFlow; what it draws depends on the seed and its number alone, so an
+interrupted training goes on as if nothing had happened.
 """
 
 import hashlib
-import io
-import json
 import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,22 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kws import checkpoint
+from kws.batches import Batches
 from kws.features import canonical_json
 from kws.quantise import real_values
 from kws.training_set import Split, TrainingSet
 
-TIME_MASKS, TIME_MASK_FRAMES = 2, 3
-CHANNEL_MASKS, CHANNEL_MASK_WIDTH = 1, 2
 LABEL_SMOOTHING = 0.05
 WEIGHT_DECAY = 1e-3
 CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
-_CHECKPOINT = "checkpoint.npz"
 _EVALUATION_BATCH = 512
-
 
 # Fewer rows than this an epoch leave too few steps to learn in.
 _FEWEST_SAMPLES = 4096
+
+Weights = Sequence[npt.NDArray[Any]]
 
 
 def samples_of_epoch(rows: int, most: int) -> int:
@@ -55,6 +49,8 @@ class Recipe:
         batch_size: rows of a step.
         learning_rate: the highest, after warm-up.
         seed: of everything random.
+        patience: epochs without a lower validation loss after which training ends and goes back to the
+            weights of the lowest; 0 trains to the end and keeps the last.
     """
 
     epochs: int
@@ -62,6 +58,7 @@ class Recipe:
     batch_size: int
     learning_rate: float
     seed: int
+    patience: int = 0
 
     @property
     def steps(self) -> int:
@@ -98,18 +95,11 @@ def prepare(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _masks(random: np.random.Generator, shape: tuple[int, int], count: int, most: int, size: int) -> npt.NDArray:
-    """Starts and ends of masks, int32 (*shape, count, 2), each of 0 to `most` of `size` places."""
-    widths = random.integers(0, most + 1, (*shape, count))
-    starts = random.integers(0, size - widths + 1)
-    return np.stack([starts, starts + widths], axis=-1).astype(np.int32)
-
-
 class _Trainer:
     """A model with its optimiser and the compiled epoch."""
 
     def __init__(self, model: keras.Model, data: TrainingSet, recipe: Recipe) -> None:
-        self.model, self._recipe = model, recipe
+        self.model = model
         self._classes = model.output_shape[-1]
         total = recipe.epochs * recipe.steps
         warm_up = max(1, round(WARM_UP_SHARE * total))
@@ -122,9 +112,8 @@ class _Trainer:
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self.optimizer.build(model.trainable_variables)
-        self._features = tf.constant(data.train.features)
-        self._truth = tf.constant(data.train.classes)
-        self._chances = data.chances
+        self._batches = Batches(data, recipe.steps, recipe.batch_size, recipe.seed)
+        self._drawn = recipe.steps * recipe.batch_size
         self._epoch = tf.function(self._run_epoch)
         self._scores = tf.function(lambda x: model(x, training=False))
 
@@ -137,15 +126,11 @@ class _Trainer:
         wanted = tf.one_hot(truth, self._classes) * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / self._classes
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))
 
-    def _run_epoch(self, draws: tf.Tensor, times: tf.Tensor, channels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        frames, width = self._features.shape[1:]
+    def _run_epoch(self, batches: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor]:
         loss_sum, right = tf.constant(0.0), tf.constant(0, tf.int64)
-        for step in tf.range(tf.shape(draws)[0]):
-            truth = tf.gather(self._truth, draws[step])
-            x = (tf.cast(tf.gather(self._features, draws[step]), tf.float32) + 128) / 128
-            x *= _kept(times[step], frames)[:, :, None] * _kept(channels[step], width)[:, None, :]
+        for x, truth in batches:
             with tf.GradientTape() as tape:
-                logits = self.model(x[..., None], training=True)
+                logits = self.model(x, training=True)
                 loss = self._loss(truth, logits)
             gradients = tape.gradient(loss, self.model.trainable_variables)
             self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
@@ -155,14 +140,9 @@ class _Trainer:
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Runs an epoch (from 1); gives mean loss and accuracy on what was drawn."""
-        shape = (self._recipe.steps, self._recipe.batch_size)
-        random = np.random.default_rng([self._recipe.seed, number])
-        draws = random.choice(len(self._chances), shape, p=self._chances)
-        frames, width = self._features.shape[1:]
-        times = _masks(random, shape, TIME_MASKS, TIME_MASK_FRAMES, frames)
-        channels = _masks(random, shape, CHANNEL_MASKS, CHANNEL_MASK_WIDTH, width)
-        loss_sum, right = self._epoch(tf.constant(draws), tf.constant(times), tf.constant(channels))
-        return float(loss_sum) / shape[0], int(right) / draws.size
+        batches = self._batches.epoch(number)
+        loss_sum, right = self._epoch(batches)
+        return float(loss_sum) / len(batches), int(right) / self._drawn
 
     def evaluate(self, split: Split) -> tuple[float, float]:
         """Mean loss and accuracy on clips."""
@@ -177,55 +157,73 @@ class _Trainer:
         )
 
 
-def _kept(masks: tf.Tensor, size: int) -> tf.Tensor:
-    """1.0 where no mask lies, float32 (batch, size), of starts and ends (batch, count, 2)."""
-    place = tf.range(size)
-    masked = (place >= masks[..., :1]) & (place < masks[..., 1:])
-    return tf.cast(~tf.reduce_any(masked, axis=1), tf.float32)
-
-
-def identity(recipe: Recipe, data: TrainingSet, architecture: str) -> str:
+def identity(recipe: Recipe, data: TrainingSet, architecture: str, initial: Weights) -> str:
     """What a checkpoint must agree on to be gone on with."""
     digest = hashlib.sha256(canonical_json([asdict(recipe), architecture]).encode())
-    for array in (data.train.features, data.train.classes, data.chances):
+    for array in (data.train.features, data.train.classes, data.chances, *initial):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def _save(path: Path, trainer: _Trainer, history: list[Epoch], identity_: str) -> None:
-    content = io.BytesIO()
-    about = json.dumps({"identity": identity_, "history": [asdict(epoch) for epoch in history]})
-    values = {f"v{i}": np.asarray(variable.value) for i, variable in enumerate(trainer.variables)}
-    np.savez(content, allow_pickle=False, about=np.array(about), **values)
-    # A job may be killed at any moment: the old checkpoint stays until the new one is whole.
-    part = path.with_suffix(".part")
-    part.write_bytes(content.getvalue())
-    part.replace(path)
+def _values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    return [np.asarray(variable.value) for variable in variables]
 
 
-def _resume(path: Path, trainer: _Trainer, identity_: str) -> list[Epoch]:
-    """Takes up a checkpoint; an absent one, a damaged one or another training's starts from nothing."""
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            about = json.loads(str(saved["about"]))
-            if about["identity"] != identity_:
-                return []
-            values = [saved[f"v{i}"] for i in range(len(trainer.variables))]
-            history = [Epoch(**epoch) for epoch in about["history"]]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return []
-    for variable, value in zip(trainer.variables, values, strict=True):
+def _assign(variables: Sequence[Any], values: Weights) -> None:
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    return history
+
+
+class _EarlyStop:
+    """Remembers the weights of the lowest validation loss, and says when to stop."""
+
+    def __init__(self, patience: int, history: Sequence[Epoch], best: Weights) -> None:
+        self._patience = patience
+        self.best = list(best)
+        self._lowest = min(history, key=lambda epoch: epoch.val_loss) if history else None
+
+    def see(self, epoch: Epoch, model: keras.Model) -> None:
+        """Takes an epoch in."""
+        if self._patience and (self._lowest is None or epoch.val_loss < self._lowest.val_loss):
+            self._lowest, self.best = epoch, _values(model.variables)
+
+    def is_over(self, number: int) -> bool:
+        """Whether nothing became better for too long, after epoch `number`."""
+        return bool(self._patience and self._lowest and number - self._lowest.epoch >= self._patience)
+
+
+class _Board:
+    """Curves for TensorBoard."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder)) if folder else None
+
+    def write(self, epoch: Epoch) -> None:
+        if not self._writer:
+            return
+        with self._writer.as_default(step=epoch.epoch):
+            for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+                tf.summary.scalar(name, getattr(epoch, name))
+        self._writer.flush()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a training writes.
+
+    Attributes:
+        log: gets a line an epoch.
+        checkpoints: folder to resume from and to save to after each epoch; None for none.
+        tensorboard: folder for curves; None for none.
+    """
+
+    log: Callable[[str], None]
+    checkpoints: Path | None = None
+    tensorboard: Path | None = None
 
 
 def fit(
-    model: keras.Model,
-    data: TrainingSet,
-    recipe: Recipe,
-    architecture: str,
-    checkpoints: Path | None,
-    log: Callable[[str], None],
+    model: keras.Model, data: TrainingSet, recipe: Recipe, architecture: str, outputs: Outputs, initial: Weights = ()
 ) -> list[Epoch]:
     """Trains a model.
 
@@ -234,27 +232,43 @@ def fit(
         data: what to train with.
         recipe: how.
         architecture: the model's name, for the checkpoint.
-        checkpoints: folder to resume from and to save to after each epoch; None for none.
-        log: gets a line an epoch.
+        outputs: log, checkpoints, curves.
+        initial: weights to begin with (a warm start); none for the model's own.
 
     Returns:
         All epochs, those of the checkpoint included.
     """
-    trainer = _Trainer(model, data, recipe)
+    if initial:
+        _assign(model.weights, initial)
+    trainer, board = _Trainer(model, data, recipe), _Board(outputs.tensorboard)
+    identity_ = identity(recipe, data, architecture, initial)
     history: list[Epoch] = []
-    path = checkpoints / _CHECKPOINT if checkpoints else None
-    identity_ = identity(recipe, data, architecture)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        history = _resume(path, trainer, identity_)
-        if history:
-            log(f"resumed after epoch {len(history)}/{recipe.epochs}")
+    best: Weights = ()
+    resumed = checkpoint.load(outputs.checkpoints, identity_) if outputs.checkpoints else None
+    if resumed:
+        epochs, (values, best) = resumed
+        history = [Epoch(**epoch) for epoch in epochs]
+        _assign(trainer.variables, values)
+        outputs.log(f"resumed after epoch {len(history)}/{recipe.epochs}")
+        for epoch in history:
+            board.write(epoch)
+    stop = _EarlyStop(recipe.patience, history, best)
     for number in range(len(history) + 1, recipe.epochs + 1):
+        if stop.is_over(number - 1):
+            break
         started = time.monotonic()
         loss, accuracy = trainer.epoch(number)
         val_loss, val_accuracy = trainer.evaluate(data.validation)
         history.append(Epoch(number, loss, accuracy, val_loss, val_accuracy, round(time.monotonic() - started, 3)))
-        log(history[-1].line(recipe.epochs))
-        if path:
-            _save(path, trainer, history, identity_)
+        outputs.log(history[-1].line(recipe.epochs))
+        board.write(history[-1])
+        stop.see(history[-1], model)
+        if outputs.checkpoints:
+            groups = [_values(trainer.variables), stop.best]
+            checkpoint.save(outputs.checkpoints, identity_, [asdict(epoch) for epoch in history], groups)
+    if stop.best:
+        _assign(model.variables, stop.best)
+        lowest = min(history, key=lambda epoch: epoch.val_loss).epoch
+        if lowest < len(history):
+            outputs.log(f"went back to epoch {lowest}, the lowest validation loss")
     return history

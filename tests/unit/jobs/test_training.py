@@ -6,22 +6,28 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import train
-from kws import bundle, flatbuffer, models, quantise, shards, tflm, training, training_set
+from kws import batches, cost, flatbuffer, models, quantise, shards, tflm, training, training_set
 
-SMALL = ["--keywords", "yes,no", "--epochs", "4", "--samples_per_epoch", "2560", "--batch_size", "64", "--seed", "5"]
+SMALL = ["--architecture", "tiny_conv", "--learning_rate", "0.004", "--keywords", "yes,no", "--epochs", "4"]
+SMALL += ["--samples_per_epoch", "2560", "--batch_size", "64", "--seed", "5"]
 
 
 def folders(root: Path, preprocessed: Path) -> train.Folders:
-    dataset = preprocessed / "input" / "dataset"
-    return train.Folders(preprocessed / "features", dataset, root / "model", root / "checkpoints", root / "failure")
+    return train.Folders.of(
+        {
+            "SAGEMAKER_BASE_DIR": str(root),
+            "SM_CHANNEL_FEATURES": str(preprocessed / "features"),
+            "SM_CHANNEL_DATASET": str(preprocessed / "input" / "dataset"),
+        }
+    )
 
 
 def run(root: Path, preprocessed: Path, *more: str) -> tuple[dict, list[str]]:
@@ -299,42 +305,22 @@ def test_defaults_are_complete() -> None:
     assert min(request.epochs, request.samples_per_epoch, request.batch_size) >= 1
 
 
-# --- models
-
-
-def test_architectures_take_any_shape_and_number_of_classes() -> None:
-    for name in models.ARCHITECTURES:
-        model = models.build(name, (49, 43, 1), 7)
-        assert model.output_shape == (None, 7)
-        assert models.macs(model) > 0
-
-
-def test_macs_count_every_kind_of_layer() -> None:
-    # GIVEN a model whose products can be counted by hand
-    x = keras.Input((8, 6, 2))
-    y = keras.layers.Conv2D(5, (3, 3), padding="same", strides=2)(x)  # 4·3 places, 3·3·2·5 each
-    y = keras.layers.DepthwiseConv2D((2, 2))(y)  # 3·2 places, 2·2·5 each
-    y = keras.layers.Dense(4)(keras.layers.Flatten()(y))  # 30 · 4
-    # WHEN / THEN
-    assert models.macs(keras.Model(x, y)) == 4 * 3 * 90 + 3 * 2 * 20 + 120
-
-
 def test_masks_stay_within_their_limits() -> None:
-    masks = training._masks(np.random.default_rng(0), (50, 8), 2, 8, 49)
+    masks = batches._masks(np.random.default_rng(0), (50, 8), 2, 8, 49)
     widths = masks[..., 1] - masks[..., 0]
     assert masks.shape == (50, 8, 2, 2)
     assert (widths.min(), widths.max()) == (0, 8)
     assert masks.min() >= 0
     assert masks.max() <= 49
-    kept = training._kept(tf.constant(masks[0]), 49).numpy()
+    kept = batches._kept(tf.constant(masks[0]), 49).numpy()
     for row, spans in zip(kept, masks[0], strict=True):
         hidden = {place for start, end in spans for place in range(start, end)}
         assert set(np.flatnonzero(row == 0).tolist()) == hidden
 
 
-def test_golden_rows_cover_every_class() -> None:
+def test_spread_rows_cover_every_class() -> None:
     classes = np.array([2] * 50 + [0, 1, 3])
-    chosen = bundle._spread(classes, 8)
+    chosen = quantise.spread(classes, 8)
     assert len(chosen) == 8
     assert set(classes[chosen]) == {0, 1, 2, 3}
 
@@ -346,4 +332,95 @@ def test_a_checkpoint_belongs_to_its_data(preprocessed: Path) -> None:
     other = training_set.Split(np.ones((1, 49, 40), np.int8), part.classes, part.clip)
     sets = [training_set.TrainingSet(p, np.ones(1), part, part, False) for p in (part, other)]
     # WHEN / THEN their checkpoints are told apart
-    assert training.identity(recipe, sets[0], "a") != training.identity(recipe, sets[1], "a")
+    assert training.identity(recipe, sets[0], "a", ()) != training.identity(recipe, sets[1], "a", ())
+    # AND so are a cold and a warm start
+    assert training.identity(recipe, sets[0], "a", ()) != training.identity(recipe, sets[0], "a", [np.ones(1)])
+
+
+# --- early stopping, warm start, budget, curves
+
+
+def test_early_stopping_goes_back_to_the_lowest_validation_loss(preprocessed: Path, tmp_path: Path) -> None:
+    # GIVEN a learning rate that leaps about, and a patience of two epochs
+    lines: list[str] = []
+    wild = [*SMALL, "--epochs", "12", "--learning_rate", "0.3", "--patience", "2"]
+    content = train.train(train.hyperparameters(wild), folders(tmp_path, preprocessed), lines.append)
+    # THEN it ended early, two epochs after the best one
+    losses = [epoch["val_loss"] for epoch in content["metrics"]["history"]]
+    assert len(losses) < 12
+    assert int(np.argmin(losses)) == len(losses) - 3
+    # AND the model is that of the best epoch
+    assert any(line.startswith(f"went back to epoch {len(losses) - 2}") for line in lines)
+
+
+def test_early_stopping_survives_a_kill(preprocessed: Path, tmp_path: Path) -> None:
+    # GIVEN a training that stops early, and one that is killed after the best epoch was seen
+    wild = [*SMALL, "--epochs", "12", "--learning_rate", "0.3", "--patience", "2"]
+    whole = train.train(train.hyperparameters(wild), folders(tmp_path / "a", preprocessed), lambda _: None)
+    last = len(whole["metrics"]["history"])
+
+    class Killed(Exception):
+        pass
+
+    def die(line: str) -> None:
+        if line.startswith(f"epoch {last}/"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train.train(train.hyperparameters(wild), folders(tmp_path / "b", preprocessed), die)
+    train.train(train.hyperparameters(wild), folders(tmp_path / "b", preprocessed), lambda _: None)
+    # THEN both end with the same bytes
+    models_ = [(tmp_path / name / "model" / "model.tflite").read_bytes() for name in ("a", "b")]
+    assert models_[0] == models_[1]
+
+
+def champion_of(root: Path, target: Path) -> None:
+    """Packs a trained bundle as SageMaker leaves it, as another job's champion channel."""
+    channel = target / "input" / "data" / "champion"
+    channel.mkdir(parents=True)
+    with tarfile.open(channel / "model.tar.gz", "w:gz") as archive:
+        archive.add(root / "model", arcname=".")
+
+
+def test_a_warm_start_begins_where_the_champion_ended(trained: Trained, preprocessed: Path, tmp_path: Path) -> None:
+    # GIVEN a champion of the same labels, front end and architecture
+    champion_of(trained[0], tmp_path)
+    # WHEN a training may start warm
+    content, lines = run(tmp_path, preprocessed, "--champion_uri", "s3://d/m.tar.gz")
+    # THEN it is shorter, says so, and begins better than the champion began
+    assert content["warm_start"] == "s3://d/m.tar.gz"
+    assert any("begins with the weights of s3://d/m.tar.gz: 2 epochs instead of 4" in line for line in lines)
+    first, cold = (c["metrics"]["history"][0]["val_loss"] for c in (content, trained[1]))
+    assert first < cold
+    # AND both are compared on the champion's test clips
+    assert content["metrics"]["champion"]["clips"] > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [["--warm_start", "false"], ["--keywords", "no,yes"], ["--keywords", "yes"], ["--architecture", "tc_resnet8"]],
+)
+def test_a_champion_of_another_kind_gives_no_weights(
+    trained: Trained, preprocessed: Path, tmp_path: Path, change: list[str]
+) -> None:
+    champion_of(trained[0], tmp_path)
+    content, _ = run(tmp_path, preprocessed, "--champion_uri", "s3://d/m.tar.gz", "--epochs", "1", *change)
+    assert content["warm_start"] == ""
+
+
+def test_what_does_not_fit_is_refused_before_training(preprocessed: Path, tmp_path: Path) -> None:
+    # GIVEN a board with little room
+    lines: list[str] = []
+    small = train.hyperparameters([*SMALL, "--budget", "flash=10000,arena=5000,instructions=100000"])
+    # WHEN / THEN the job says what is missing, and has not trained
+    with pytest.raises(cost.OverBudgetError, match=r"flash 18,\d+ of 10,000 bytes .*arena 9,\d+ of.*instructions 2,"):
+        train.train(small, folders(tmp_path, preprocessed), lines.append)
+    assert not any(line.startswith("epoch") for line in lines)
+
+
+def test_curves_are_left_for_tensorboard(trained: Trained) -> None:
+    files = list((trained[0] / "output" / "tensorboard").glob("events.out.tfevents.*"))
+    assert files
+    records = [record for file in files for record in tf.compat.v1.train.summary_iterator(str(file))]
+    seen = {(record.step, value.tag) for record in records for value in record.summary.value}
+    assert {(epoch, "val_accuracy") for epoch in (1, 2, 3, 4)} <= seen
