@@ -102,6 +102,7 @@ pins: .venv/.uv-ready ## resolve requirements anew (jobs, layers and environment
 	    --custom-compile-command "make pins" --python-version "$$1" "$$2.in" -o "$$2.txt" "$${@:3}"; }; \
 	for name in $(PINNED); do pin 3.11 requirements/$$name; done; \
 	pin 3.11 jobs/requirements -c requirements/jobs.txt; \
+	pin 3.11 jobs/serve/requirements -c requirements/jobs.txt; \
 	for layer in dependencies signing; do pin 3.12 layers/$$layer/requirements; done
 
 .PHONY: clean

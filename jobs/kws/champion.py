@@ -118,12 +118,15 @@ def _weights(content: bytes | None) -> list[npt.NDArray[np.generic]] | None:
     if content is None:
         return None
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            if any(not _WEIGHT.fullmatch(name) for name in arrays.files):
-                raise ChampionError("its weights.npz holds something else")
-            return [arrays[f"w{index}"] for index in range(len(arrays.files))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with np.load(io.BytesIO(content), allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files if _WEIGHT.fullmatch(name)}
+            others = set(opened.files) - set(arrays)
+    except Exception as error:  # What numpy and zipfile make of a damaged file is anything.
         raise ChampionError(f"its weights.npz is damaged ({error})") from error
+    names = [f"w{index}" for index in range(len(arrays))]
+    if others or set(names) != set(arrays):
+        raise ChampionError("its weights.npz holds something else than weights in order")
+    return [arrays[name] for name in names]
 
 
 def save_weights(path: Path, weights: Sequence[npt.NDArray[np.generic]]) -> None:
