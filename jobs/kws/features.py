@@ -153,13 +153,13 @@ def speed_up() -> bool:
         Whether it does; without a compiler numpy goes on.
     """
     noise = np.random.default_rng(0).integers(-32768, 32768, (4, MICRO.clip_samples)).astype(np.int16)
-    native.disable()
+    native.use(None)
     expected = [known.features(noise) for known in FRONT_ENDS.values()]
     try:
-        native.enable()
+        native.use(native.Library())
     except native.NativeError:
         return False
     if all(np.array_equal(a, known.features(noise)) for a, known in zip(expected, FRONT_ENDS.values(), strict=True)):
         return True
-    native.disable()
+    native.use(None)
     return False

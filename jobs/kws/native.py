@@ -101,20 +101,10 @@ _library: list[Library] = []
 
 
 def library() -> Library | None:
-    """The library, where `enable` has loaded it."""
+    """The library that computes here; None for numpy."""
     return _library[0] if _library else None
 
 
-def enable() -> None:
-    """Compiles and loads the library, unless it is loaded.
-
-    Raises:
-        NativeError: it cannot be compiled or loaded.
-    """
-    if not _library:
-        _library.append(Library())
-
-
-def disable() -> None:
-    """Back to numpy."""
-    _library.clear()
+def use(chosen: Library | None) -> None:
+    """Has a library compute from here on, or with None numpy."""
+    _library[:] = [] if chosen is None else [chosen]

@@ -12,9 +12,9 @@ from kws import features, fixed_fft, micro, native
 
 @pytest.fixture(autouse=True)
 def _numpy_again() -> Iterator[None]:
-    native.disable()
+    native.use(None)
     yield
-    native.disable()
+    native.use(None)
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import preprocess
 import pytest
 import soundfile
+from edge_signals import SIGNALS, recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kws import features, fixed_fft, native, spectrogram43, windows
-from test_features import SIGNALS, recordings
+from kws import features, fixed_fft, native, shards, spectrogram43, windows
+from made_clips import lay_out, small_clips
 
 FRONT_END = features.SPECTROGRAM43
 
@@ -20,11 +22,11 @@ TOLERANCE = 4
 
 @pytest.fixture(autouse=True, scope="module", params=["numpy", "native"])
 def _computed_by(request: pytest.FixtureRequest) -> Iterator[None]:
-    native.disable()
+    native.use(None)
     if request.param == "native":
-        native.enable()
+        native.use(native.Library())
     yield
-    native.disable()
+    native.use(None)
 
 
 def recipe(clips: np.ndarray) -> np.ndarray:
@@ -148,3 +150,18 @@ def test_rows_stand_one_after_the_other() -> None:
     assert len(data) == 49 * 43
     for row, bucket in itertools.product((0, 1, 48), (0, 42)):
         assert data[43 * row + bucket] == int(rows[row, bucket]) & 0xFF
+
+
+def test_the_processing_job_writes_its_shards(tmp_path: Path) -> None:
+    # GIVEN a job that asks for this front end
+    inputs = lay_out(tmp_path / "input", small_clips())
+    job = preprocess.Settings("r000001", FRONT_END, 1, 0, "algo-1", ("algo-1",), 1)
+    # WHEN it runs
+    manifest = preprocess.preprocess(job, inputs, tmp_path / "features")
+    # THEN its shards hold rows of this shape, and say which front end made them
+    assert manifest["frontend"] == FRONT_END.id
+    (path,) = (tmp_path / "features").glob("shard-*.npz")
+    rows = shards.load(path, (49, 43))
+    assert rows.frontend == FRONT_END.id
+    assert rows.features.shape == (manifest["rows"], 49, 43)
+    assert rows.features.max() > -128
