@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kws import champion, evaluation, flatbuffer, hearing, parallel, report, tflm
 from kws.candidate import Candidate
@@ -16,7 +15,7 @@ from kws.dataset import Clip
 from kws.evaluation import Judged
 from kws.features import FrontEnd
 from kws.recognise import Settings
-from kws.training_set import TrainingSet
+from kws.training_set import TrainingSet, spread
 
 if TYPE_CHECKING:  # TensorFlow, which a model brought along needs as little as this file does.
     from kws.training import Epoch
@@ -108,7 +107,7 @@ def write(
         champion.save_weights(folder / "weights.npz", candidate.weights)
 
     [raw] = parallel.answers(int8_file, [test.features])
-    golden = _spread(test.classes, GOLDEN_ROWS)
+    golden = spread(test.classes, GOLDEN_ROWS)
     (folder / "golden_x.bin").write_bytes(test.features[golden].tobytes())
     (folder / "golden_y.bin").write_bytes(raw[golden].tobytes())
 
@@ -168,15 +167,6 @@ def _accuracy(candidate: Candidate, data: TrainingSet) -> float:
 
 def _tensor(shape: tuple[int, ...], quantisation: tuple[float, int]) -> dict[str, Any]:
     return {"shape": list(shape), "scale": quantisation[0], "zero_point": quantisation[1]}
-
-
-def _spread(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """At most so many rows, a class after the other in turn, in ascending order."""
-    turn = np.zeros(len(classes), np.int64)
-    for index in np.unique(classes):
-        rows = np.flatnonzero(classes == index)
-        turn[rows] = np.arange(len(rows))
-    return np.sort(np.lexsort((classes, turn))[:count])
 
 
 def _copy_serving_code(sources: Path, folder: Path) -> None:

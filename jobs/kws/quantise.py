@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kws import cost
 from kws.candidate import Candidate
-from kws.training_set import TrainingSet
+from kws.training_set import TrainingSet, spread
 
 INPUT_SCALE = 1 / 128
 INPUT_ZERO_POINT = -128
@@ -108,12 +108,3 @@ def candidate(model: keras.Model, data: TrainingSet) -> Candidate:
         macs=cost.macs(int8),
         weights=[np.asarray(weight.value) for weight in model.weights],
     )
-
-
-def spread(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """At most so many rows, a class after the other in turn, in ascending order."""
-    turn = np.zeros(len(classes), np.int64)
-    for index in np.unique(classes):
-        rows = np.flatnonzero(classes == index)
-        turn[rows] = np.arange(len(rows))
-    return np.sort(np.lexsort((classes, turn))[:count])

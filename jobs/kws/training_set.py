@@ -224,3 +224,12 @@ def _chances(
         if rows.any():
             chances[rows] = shares.get(label, keyword_share) * weights[rows] / weights[rows].sum()
     return np.asarray(chances / chances.sum())
+
+
+def spread(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """At most so many rows, a class after the other in turn, in ascending order."""
+    turn = np.zeros(len(classes), np.int64)
+    for index in np.unique(classes):
+        rows = np.flatnonzero(classes == index)
+        turn[rows] = np.arange(len(rows))
+    return np.sort(np.lexsort((classes, turn))[:count])

@@ -320,7 +320,7 @@ def test_masks_stay_within_their_limits() -> None:
 
 def test_spread_rows_cover_every_class() -> None:
     classes = np.array([2] * 50 + [0, 1, 3])
-    chosen = quantise.spread(classes, 8)
+    chosen = training_set.spread(classes, 8)
     assert len(chosen) == 8
     assert set(classes[chosen]) == {0, 1, 2, 3}
 
