@@ -25,6 +25,7 @@ LABEL_BYTES = 32
 CARD_BYTES = 1023
 # A slot less the image's header, its signature, and a card that grows.
 MODEL_BYTES = 256 * 1024 - 4096
+ARENA_BYTES = 160 * 1024
 
 # The recogniser counts on scores from 0 to 1 in steps of 1/256, as SOFTMAX gives them.
 SCORE_SCALE, SCORE_ZERO_POINT = 1 / 256, -128
@@ -111,6 +112,7 @@ def check(content: bytes, name: str, front_end: FrontEnd) -> Graph:
     graph = read(content, name)
     check_graph(graph, name)
     check_ends(graph, name, front_end)
+    check_memory(graph, name)
     return graph
 
 
@@ -162,6 +164,22 @@ def check_ends(graph: Graph, name: str, front_end: FrontEnd) -> None:
             f"{name}: its output counts in steps of {given.scale:.6g} from {given.zero_point}, not of 1/256 from -128 "
             "as probabilities do; end the model in a softmax"
         )
+
+
+def check_memory(graph: Graph, name: str) -> None:
+    """Whether each operator's values fit the board's arena; all of it is measured with the model itself.
+
+    Raises:
+        BoardError: they do not.
+    """
+    for number, node in enumerate(graph.nodes):
+        at_once = {index for index in (*node.inputs, *node.outputs) if index != -1}
+        needs = sum(graph.tensors[index].elements for index in at_once if not graph.tensors[index].constant)
+        if node.operator != "RESHAPE" and needs > ARENA_BYTES:
+            raise BoardError(
+                f"{name}: operator {number} ({node.operator}) works on {needs} bytes at once; the board has "
+                f"{ARENA_BYTES}: use fewer channels, or a stride earlier"
+            )
 
 
 def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:

@@ -166,7 +166,7 @@ def candidate(content: bytes, description: Description, front_end: FrontEnd) -> 
     Raises:
         ImportedModelError: its labels are not as many as its outputs, its own card says otherwise, or it
             computes no numbers.
-        flatbuffer.ModelFileError: no .tflite, or a damaged one.
+        flatbuffer.ModelFileError: no .tflite, a damaged one, or one that TFLM refuses.
         board.BoardError: the board cannot run it.
     """
     name = description.name
@@ -180,6 +180,7 @@ def candidate(content: bytes, description: Description, front_end: FrontEnd) -> 
     check_card(flatbuffer.card_of(content, name), description, front_end)
     plain = flatbuffer.without_card(content)
     tflm.try_out(plain, name)
+    tflm.Model(plain, name)
     # Only now, since TensorFlow takes seconds to load.
     from kws.twin import Twin
 

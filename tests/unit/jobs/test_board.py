@@ -99,6 +99,11 @@ def test_limits_are_those_of_the_firmware(repository: Path) -> None:
     assert limits["ES_LABELS"] == board.LABELS
     assert limits["ES_LABEL_BYTES"] == board.LABEL_BYTES
     assert limits["ES_CARD_BYTES"] == board.CARD_BYTES
+    arena = re.search(
+        r"#define ES_ARENA_BYTES \((\d+)u \* 1024u\)", (repository / "firmware/core/classifier.h").read_text()
+    )
+    assert arena is not None
+    assert int(arena[1]) * 1024 == board.ARENA_BYTES
     # AND a slot holds the largest model, with the header of its image, a card and 512 bytes of signature
     slot = re.search(r"#define ES_SLOT_BYTES \((\d+)u \* 1024u\)", (repository / "firmware/ota/journal.h").read_text())
     assert slot is not None
@@ -336,6 +341,39 @@ def test_a_model_that_fills_a_slot_is_refused() -> None:
     board.check(content.ljust(board.MODEL_BYTES, b"\0"), "m.tflite", MICRO)
     with pytest.raises(board.BoardError, match="258049 bytes; the board takes 258048: make the model smaller"):
         board.check(content.ljust(board.MODEL_BYTES + 1, b"\0"), "m.tflite", MICRO)
+
+
+def test_a_model_that_works_on_too_much_at_once_is_refused() -> None:
+    # GIVEN features padded beyond the arena
+    def padded(rows: int) -> bytes:
+        model = models.ModelBuilder()
+        x = model.tensor((1, 1960), 0.1, -128)
+        amounts = model.tensor((2, 2), None, 0, [[0, rows], [0, 0]], models.INT32)
+        wide = model.tensor((1 + rows, 1960), 0.1, -128)
+        model.operator(
+            models.CODES.PAD, [x, amounts], [wide], models.schema.PadOptionsT(), models.OPTIONS.PadOptions, 2
+        )
+        axes = model.tensor((1,), None, 0, [0], models.INT32)
+        mean = model.tensor((1, 1960), 0.1, -128)
+        table = models.options(models.schema.ReducerOptionsT, keepDims=True)
+        model.operator(models.CODES.MEAN, [wide, axes], [mean], table, models.OPTIONS.ReducerOptions, 2)
+        w = model.tensor((4, 1960), 0.01, 0, np.ones((4, 1960)))
+        logits = model.tensor((1, 4), 0.2, 5)
+        table = models.schema.FullyConnectedOptionsT()
+        model.operator(
+            models.CODES.FULLY_CONNECTED, [mean, w], [logits], table, models.OPTIONS.FullyConnectedOptions, 4
+        )
+        y = model.tensor((1, 4), 1 / 256, -128)
+        table = models.options(models.schema.SoftmaxOptionsT, beta=1.0)
+        model.operator(models.CODES.SOFTMAX, [logits], [y], table, models.OPTIONS.SoftmaxOptions, 2)
+        return model.build([x], [y])
+
+    # WHEN / THEN it is taken up to what the arena holds: input and output of an operator
+    board.check(padded(81), "m.tflite", MICRO)
+    with pytest.raises(
+        board.BoardError, match=r"operator 0 \(PAD\) works on 164640 bytes at once; the board has 163840"
+    ):
+        board.check(padded(82), "m.tflite", MICRO)
 
 
 # --- labels

@@ -5,18 +5,21 @@
 import hashlib
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers
-from kws import board, features, flatbuffer, graph, imported, labels, quantise, tflm, twin
+from kws import board, cost, features, flatbuffer, graph, imported, labels, quantise, tflm, twin
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "firmware"))
 
@@ -385,12 +388,106 @@ def test_any_description_is_read_or_refused_on_one_line(text: bytes, legal: bool
     assert "\n" not in sentence
 
 
+# --- the job
+
+
+SMALL = ["--architecture", "tiny_conv", "--keywords", "yes,no", "--epochs", "3", "--samples_per_epoch", "2560",
+         "--batch_size", "64", "--seed", "5"]  # fmt: skip
+
+
+def _job(root: Path, preprocessed: Path, brought: Path | None = None, *more: str) -> tuple[dict, list[str]]:
+    lines: list[str] = []
+    folders = train.Folders(
+        features=preprocessed / "features", dataset=preprocessed / "input" / "dataset", audio=root / "audio",
+        champion=root / "champion", imported=brought or root / "nothing", model=root / "model",
+        checkpoints=root / "checkpoints", tensorboard=root / "tensorboard", failure=root / "failure",
+    )  # fmt: skip
+    content = train.train(train.hyperparameters([*SMALL, *more]), folders, lines.append)
+    return content, lines
+
+
+@pytest.fixture(scope="module")
+def trained(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    root = tmp_path_factory.mktemp("trained")
+    return root / "model", _job(root, preprocessed)[0]
+
+
+def _reversed(content: bytes) -> bytes:
+    """A tiny_conv with its outputs in the other order."""
+    tree = flatbuffer.parse(flatbuffer.without_card(content), "m")
+    network = graph.read(content, "m")
+    [dense] = [node for node in network.nodes if node.operator == "FULLY_CONNECTED"]
+    for index in dense.inputs[1:]:
+        tensor = tree.subgraphs[0].tensors[index]
+        tree.buffers[tensor.buffer].data = np.frombuffer(network.tensors[index].values[::-1].tobytes(), np.uint8)
+        if len(tensor.quantization.scale) > 1:
+            tensor.quantization.scale = tensor.quantization.scale[::-1].copy()
+    packer = flatbuffers.Builder(1024)
+    packer.Finish(tree.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["with its card", "with other labels"])
+def test_a_model_that_comes_back_is_judged_as_it_was(trained, preprocessed, tmp_path: Path, turned: bool) -> None:
+    # GIVEN a model that a job has trained, as it is or with its outputs in another order
+    root, before = trained
+    content = (root / "model.tflite").read_bytes()
+    names = before["labels"][::-1] if turned else before["labels"]
+    content = _reversed(content) if turned else content
+    (tmp_path / "in").mkdir()
+    brought = _folder(tmp_path / "in", content, _describe(content, labels=names))
+    # WHEN it is imported
+    after, lines = _job(tmp_path, preprocessed, brought)
+    # THEN nothing is trained, and it is judged as before
+    assert "brought.tflite was brought along: nothing is trained" in lines
+    assert not any(line.startswith("epoch") for line in lines)
+    assert (after["origin"], after["architecture"], after["epochs"]) == ("imported", "imported", 0)
+    assert after["labels"] == names
+    assert after["metrics"]["history"] == []
+    old, new = before["metrics"]["test"], after["metrics"]["test"]
+    assert new["accuracy"]["int8"] == old["accuracy"]["int8"] > 0.6
+    assert new["recall"] == old["recall"]
+    assert abs(new["accuracy"]["float"] - old["accuracy"]["float"]) < 0.1
+    assert after["parameters"] == before["parameters"]
+    assert after["macs"] == before["macs"]
+    # AND the bundle is whole, but for weights to go on from; its card says the labels of this import
+    assert flatbuffer.card_of((tmp_path / "model" / "model.tflite").read_bytes(), "m")["labels"] == names
+    there = {str(path.relative_to(tmp_path / "model")) for path in (tmp_path / "model").rglob("*")}
+    assert {"1/saved_model.pb", "model_float.tflite", "golden_x.bin", "answers.jsonl", "report.html"} <= there
+    assert "weights.npz" not in there
+
+
+def test_an_import_must_keep_the_budget(trained, preprocessed, tmp_path: Path) -> None:
+    # GIVEN a model and a board with less flash
+    (tmp_path / "in").mkdir()
+    content = (trained[0] / "model.tflite").read_bytes()
+    brought = _folder(tmp_path / "in", content, _describe(content, labels=trained[1]["labels"]))
+    # WHEN / THEN
+    with pytest.raises(cost.OverBudgetError, match=r"brought\.tflite does not fit the board: flash"):
+        _job(tmp_path, preprocessed, brought, "--budget", "flash=1000")
+
+
+def test_a_refused_import_fails_the_job_with_a_sentence(preprocessed, tmp_path: Path, monkeypatch) -> None:
+    # GIVEN a container with a file that is no model
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    for channel, folder in (("FEATURES", "features"), ("DATASET", "input/dataset")):
+        monkeypatch.setenv(f"SM_CHANNEL_{channel}", str(preprocessed / folder))
+    (tmp_path / "input" / "data" / "imported").mkdir(parents=True)
+    _folder(tmp_path / "input" / "data" / "imported", b"GIF89a")
+    # WHEN the job runs
+    status = train.main(SMALL)
+    # THEN
+    assert status == 1
+    words = "brought.tflite: not a .tflite file; give a TensorFlow Lite model\n"
+    assert (tmp_path / "output" / "failure").read_text() == words
+
+
 # --- hostile files
 
 
 def test_what_ends_tflm_does_not_end_the_job(files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a file on which TFLM's process dies
-    monkeypatch.setattr(tflm.Model, "answer", lambda *_: os.abort())
+    monkeypatch.setattr(tflm.Model, "answer", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     # WHEN / THEN it is refused, by a process that lives
     with pytest.raises(flatbuffer.ModelFileError, match=r"brought\.tflite: damaged \.tflite file"):
         imported.load(_folder(tmp_path, files["tiny_conv"]), KEYWORDS, MICRO)
