@@ -111,6 +111,14 @@ def test_pieces_give_what_the_whole_gives(cuts: list[int], seed: int) -> None:
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), micro.MicroStream(signals=2).feed(signal))
 
 
+@pytest.mark.parametrize("name", features.FRONT_ENDS)
+@pytest.mark.parametrize("samples", [np.zeros((3, 400), np.int16), np.zeros(400, np.int16), np.zeros((2, 400))])
+def test_a_stream_takes_its_signals_alone(name: str, samples: np.ndarray) -> None:
+    # GIVEN a stream of two signals WHEN it is fed something else THEN it says what to feed
+    with pytest.raises(ValueError, match=r"give int16 of shape \(2, samples\)"):
+        features.FRONT_ENDS[name].stream(2).feed(samples)
+
+
 def test_a_batch_gives_what_its_clips_give() -> None:
     # GIVEN more clips than are computed together
     clips = np.random.default_rng(3).integers(-4000, 4000, (70, 16000)).astype(np.int16)
