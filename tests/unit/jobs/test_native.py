@@ -1,5 +1,6 @@
 """The C beside the front ends: it is believed only where it gives numpy's bytes, and nothing needs it."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +90,13 @@ def test_other_lengths_never_reach_the_c(library: native.Library) -> None:
             (bank.edges, bank.falling, bank.rising),
             np.zeros((2, 481), np.int16),
         )
+
+
+def test_the_jobs_archive_carries_the_source(repository: Path) -> None:
+    # GIVEN the program that packs the jobs' sources WHEN it lists them THEN the C is among them
+    spec = importlib.util.spec_from_file_location("pack", repository / "layers" / "jobs" / "pack.py")
+    assert spec is not None
+    assert spec.loader is not None
+    pack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pack)
+    assert native.SOURCE.relative_to(repository / "jobs") in set(pack.sources(repository / "jobs"))
