@@ -3,10 +3,12 @@
 Clips lie in `<label>/…/<file>.wav` or `.flac`. A label that the model has no class for is `unknown`,
 `_silence_` is `silence`; `_background_noise_` holds long recordings, not clips, and is skipped.
 Engine `tflm` computes features by `kws` and answers by TFLM's kernels; engine `firmware` does both by the
-board's own code. Their scores are equal where both are right.
+board's own code. Their scores are equal where both are right. With `--stream` the clips are also spoken into the
+noise recordings, as `kws.scenes` says, and heard with the recogniser that the model carries.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +19,24 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws import audio, features, firmware, flatbuffer, metrics, tflm
+from kws import (
+    audio,
+    features,
+    firmware,
+    flatbuffer,
+    metrics,
+    parallel,
+    recognise,
+    recordings,
+    scenes,
+    streaming,
+    tflm,
+)
+from kws.calibration import expected_error
+from kws.dataset import Clip
+from kws.evaluation import Judged
 from kws.labels import BACKGROUND_NOISE, class_of
+from kws.splits import TEST
 
 SUFFIXES = (".wav", ".flac")
 
@@ -58,6 +76,8 @@ class Subject:
         front_end: of its features.
         model: the model itself.
         features: clips, int16 (n, 16000), to features.
+        settings: of the recogniser.
+        answer: scores of features, part by part, as fast as the engine can.
     """
 
     engine: str
@@ -65,6 +85,8 @@ class Subject:
     front_end: features.FrontEnd
     model: Model
     features: Callable[[npt.NDArray[np.int16]], npt.NDArray[np.int8]]
+    settings: recognise.Settings
+    answer: streaming.Answer
 
 
 def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] | None) -> Subject:
@@ -113,7 +135,22 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
         raise EvaluationError(f"{name}: takes {model.input_size} values, front end {front_end.id} gives {wanted}")
     if model.output_size != len(known):
         raise EvaluationError(f"{name}: gives {model.output_size} scores for {len(known)} labels ({','.join(known)})")
-    return Subject(engine, known, front_end, model, compute)
+    answer = (lambda parts: parallel.answers(content, parts)) if engine == "tflm" else _one_by_one(model)
+    return Subject(engine, known, front_end, model, compute, _settings(card, name), answer)
+
+
+def _one_by_one(model: Model) -> streaming.Answer:
+    return lambda parts: [model.answer(part) for part in parts]
+
+
+def _settings(card: dict[str, Any] | None, name: str) -> recognise.Settings:
+    """The recogniser of a card; the defaults of a model that carries none."""
+    if not card or "recogniser" not in card:
+        return recognise.Settings()
+    try:
+        return recognise.Settings(**card["recogniser"])
+    except TypeError as error:
+        raise EvaluationError(f"{name}: its card's recogniser is none ({error}); make the model anew") from error
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -179,6 +216,7 @@ def _figures(
     truth, answered = np.array([t for _, t in judged]), scores.argmax(axis=1)
     matrix = metrics.confusion(truth, answered, len(labels))
     real = (scores.astype(np.int64) - zero_point) * scale
+    calibration = expected_error(Judged.of(labels, truth, real).reliability)
     return {
         "engine": subject.engine,
         "labels": list(labels),
@@ -186,14 +224,35 @@ def _figures(
         "clips": len(judged),
         "skipped": skipped,
         "accuracy": metrics.accuracy(matrix),
-        "recall": metrics.recall(matrix, labels),
-        "precision": metrics.precision(matrix, labels),
-        "confusion": {"labels": list(labels), "matrix": matrix.tolist()},
+        **metrics.summary(matrix, labels),
+        "calibration": calibration,
         "per_clip": [
             {"path": path.as_posix(), "label": labels[t], "answer": labels[a], "scores": row.tolist()}
             for (path, t), a, row in zip(judged, answered, real, strict=True)
         ],
     }
+
+
+def stream(subject: Subject, folder: Path, clips: Sequence[Path]) -> dict[str, Any] | None:
+    """Judges a model on streams of clips; of noise recordings the part is played that training never hears.
+
+    Args:
+        subject: the model.
+        folder: of the clips and noise recordings.
+        clips: relative to it.
+
+    Returns:
+        As bundle.json has it; None where there is no clip of a keyword.
+    """
+    listed = []
+    for path in clips:
+        if len(path.parts) > 1:
+            digest = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+            listed.append(Clip(path.as_posix(), "", digest, path.parts[0], "", TEST, ""))
+    channel = recordings.Channel(folder, listed, subject.labels, lambda _: None)
+    words = channel.words(TEST, scenes.WORDS_A_SCENE * len(scenes.SNRS_DB))
+    made = scenes.scenes(words, channel.noise(TEST), TEST)
+    return streaming.figures(streaming.play(made, subject.front_end, subject.answer), subject.labels, subject.settings)
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -203,6 +262,8 @@ def table(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['model']} by {figures['engine']}, front end {figures['frontend']}",
         f"accuracy {figures['accuracy']:.4f} on {figures['clips']} clips, {len(figures['skipped'])} files skipped",
+        f"unknown or silence taken for a keyword {figures['false_alarm_rate']:.4f}, "
+        f"expected calibration error {figures['calibration']:.4f}",
         "",
         f"{'':{width}} {'recall':>9} {'precision':>9}   answered " + " ".join(f"{label:>{width}}" for label in labels),
     ]
@@ -210,8 +271,19 @@ def table(figures: dict[str, Any]) -> str:
         shares = [figures[kind][label] for kind in ("recall", "precision")]
         text = " ".join(f"{'-' if share is None else format(share, '.4f'):>9}" for share in shares)
         lines.append(f"{label:{width}} {text}            " + " ".join(f"{count:>{width}}" for count in row))
+    if "streaming" in figures:
+        lines += ["", _stream_line(figures["streaming"])]
     lines += [f"skipped {entry['reason']}" for entry in figures["skipped"]]
     return "\n".join(lines)
+
+
+def _stream_line(streamed: dict[str, Any] | None) -> str:
+    if streamed is None:
+        return "streams: no clip of a keyword to play"
+    return (
+        f"streams of {60 * streamed['hours']:.1f} minutes: {streamed['misses']} of {streamed['words']} words missed, "
+        f"{streamed['false_alarms_per_hour']:.1f} false alarms an hour"
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -241,6 +313,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--labels", type=_labels, help="comma separated, for a model that carries none")
     parser.add_argument("--per-clip", action="store_true", help="list every clip's answer and scores")
+    parser.add_argument("--stream", action="store_true", help="speak the clips into noise, too, and listen as a board")
     parser.add_argument("--limit", type=_limit, help="judge so many clips, spread evenly over all")
     chosen = parser.parse_args(arguments)
     if not chosen.model.is_file():
@@ -259,6 +332,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         subject = open_subject(chosen.model.read_bytes(), chosen.model.name, chosen.engine, chosen.labels)
         figures = {"model": str(chosen.model), **evaluate(subject, chosen.clips, clips)}
+        if chosen.stream:
+            figures["streaming"] = stream(subject, chosen.clips, clips)
     except (EvaluationError, flatbuffer.ModelFileError, firmware.LibraryError) as error:
         sys.stderr.write(f"kws.evaluate: {error}\n")
         return 1

@@ -4,6 +4,7 @@ import http.server
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -153,6 +154,23 @@ def test_people_get_a_table(model: Path, clips: Path, capsys: pytest.CaptureFixt
     assert all(label in out for label in LABELS)
 
 
+def test_clips_are_spoken_into_noise_and_heard_as_a_board_hears(
+    model: Path, clips: Path, library: firmware.Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # WHEN the folder is also judged as streams, by either engine
+    judged = [
+        json.loads(judge(capsys, model, clips, "--json", "--stream", "--engine", e)[1])["streaming"]
+        for e in ("tflm", "firmware")
+    ]
+    # THEN each of its four keywords is spoken once, and both heard the same
+    assert judged[0]["words"] == 4
+    assert judged[0]["hours"] > 0
+    assert judged[0] == judged[1]
+    # AND people read it, too
+    out = judge(capsys, model, clips, "--stream")[1]
+    assert re.search(r"streams of \d\.\d minutes: \d of 4 words missed, \d+\.\d false alarms an hour", out)
+
+
 def test_a_limit_is_spread_over_all(model: Path, clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures = json.loads(judge(capsys, model, clips, "--json", "--per-clip", "--limit", "5")[1])
     assert len(figures["per_clip"]) + len(figures["skipped"]) == 5
@@ -210,6 +228,8 @@ def test_a_model_without_a_card_needs_labels(
         ({**CARD, "labels": ["yes", "no", "no", "silence"]}, "a label stands twice"),
         ({**CARD, "schema": "other/1"}, "its model card is not of earshot.model/1"),
         ({**CARD, "labels": ["yes"]}, "gives 4 scores for 1 labels"),
+        ({**CARD, "recogniser": {"average": 1}}, "its card's recogniser is none"),
+        ({**CARD, "recogniser": 7}, "its card's recogniser is none"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(
