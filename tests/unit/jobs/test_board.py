@@ -110,6 +110,14 @@ def test_limits_are_those_of_the_firmware(repository: Path) -> None:
     assert int(slot[1]) * 1024 >= board.MODEL_BYTES + 0x400 + board.CARD_BYTES + 512
 
 
+def test_the_guide_names_what_the_board_has(repository: Path) -> None:
+    text = (repository / "docs" / "bring-your-own-model.md").read_text()
+    assert ", ".join(sorted(board.OPERATORS)) in text
+    assert f"at most {board.LABELS} labels, whose card fits {board.CARD_BYTES} bytes" in text
+    size = f"at most {board.MODEL_BYTES // 1024} KB, {board.TENSORS} tensors, {board.NODES} operators"
+    assert f"{size}; no operator may work on more than {board.ARENA_BYTES // 1024} KB" in text
+
+
 @pytest.mark.parametrize("content", SEEDS.values(), ids=SEEDS.keys())
 def test_what_the_board_takes_is_taken(library: firmware.Library, content: bytes) -> None:
     assert _board_takes(library, content)
@@ -321,6 +329,14 @@ def test_features_may_have_any_shape_with_their_order_in_memory(shape) -> None:
 def test_another_input_is_refused(shape) -> None:
     with pytest.raises(board.BoardError, match=r"front end micro-\w+ gives 49 frames of 40 channels: use an input of"):
         board.check(_dense(shape), "m.tflite", MICRO)
+
+
+@pytest.mark.parametrize("front_end", features.FRONT_ENDS.values(), ids=features.FRONT_ENDS.keys())
+def test_a_model_is_held_against_its_own_front_end(front_end) -> None:
+    frames, channels = front_end.shape
+    board.check(_dense((1, frames, channels, 1)), "m.tflite", front_end)
+    with pytest.raises(board.BoardError, match=rf"front end {front_end.id} gives {frames} frames of {channels}"):
+        board.check(_dense((1, frames, channels + 1, 1)), "m.tflite", front_end)
 
 
 def test_outputs_must_be_probabilities() -> None:
