@@ -63,7 +63,7 @@ def card_of(model: bytes, name: str) -> dict[str, Any] | None:
             continue
         try:
             card = json.loads(bytes(tree.buffers[entry.buffer].data))
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RecursionError, TypeError, ValueError) as error:
             raise ModelFileError(f"{name}: its model card is damaged ({error}); make the model again") from error
         labels = card.get("labels") if isinstance(card, dict) else None
         if (

@@ -325,6 +325,18 @@ def test_a_damaged_card_is_refused(files, tmp_path: Path) -> None:
         imported.load(_folder(tmp_path, content), KEYWORDS, MICRO)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(st.binary(max_size=50), st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b"{}", b"null", b"1e999"]))
+)
+def test_any_bytes_for_a_card_are_refused_on_one_line(text: bytes) -> None:
+    # GIVEN a model with anything for a card
+    content = models.keyword_model(MICRO.id, card=text or "\0")
+    # WHEN / THEN it is refused, by a sentence on one line
+    with pytest.raises(flatbuffer.ModelFileError, match=r"^m: its model card is .*again$"):
+        flatbuffer.card_of(content, "m")
+
+
 # --- descriptions
 
 
