@@ -4,7 +4,7 @@ A scene is one stream at one signal-to-noise ratio. Its words follow each other 
 every eight of them there are three more seconds of background alone. The background runs through, each noise
 recording 10 s in its turn. Without noise, words are as loud as they were recorded; with it, all are brought to
 -26 dBFS and the noise is so much lower. Every clip is spoken once, in one of the scenes, so a stream is never
-longer than the clips give; 56 words a scene, the most, are just under two minutes.
+longer than the clips give; 96 words a scene, the most, are three and a half minutes.
 
 The streams of a dataset depend on nothing but its recordings: two models of it hear the same.
 """
@@ -19,9 +19,9 @@ from kws.recordings import Word
 
 # None: no background at all.
 SNRS_DB = (None, 20.0, 10.0, 5.0)
-# At most so many keywords and so many other words a scene. Four scenes of them are eight minutes, 12,000
-# inferences: some 20 s on two cores for a model of a million multiplications.
-WORDS_A_SCENE = 28
+# At most so many keywords and so many other words a scene. Four scenes of them are 14 minutes, 20,000
+# inferences: some 10 s on two cores for a model of a million multiplications.
+WORDS_A_SCENE = 48
 
 # How long after a clip's end its word may still be reported: the window holds the word's end for so long.
 LATENCY_MS = 500
