@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from earshot.local.account import sagemaker_arn
-from earshot.local.containers.training import Result, run_training
+from earshot.local.containers.training import DEFAULT_TENSORBOARD, Result, run_training
 from earshot.local.sagemaker.events import training_detail
 from earshot.local.sagemaker.faults import ResourceInUse, ResourceLimitExceeded, ResourceNotFound, ValidationError
 from earshot.local.sagemaker.listing import page, summary
@@ -16,6 +16,7 @@ from earshot.local.sagemaker.plane import Plane
 
 MAXIMUM_INSTANCES = 20
 EVENT = "SageMaker Training Job State Change"
+_RESERVED = ("/opt/ml", "/tmp", "/usr/local/nvidia")  # noqa: S108 - names that SageMaker keeps for itself
 _FINAL = {"Completed", "Failed", "Stopped"}
 _SUMMARY = [
     "TrainingJobName",
@@ -202,6 +203,12 @@ def _check(request: dict[str, Any]) -> None:
             f"with a request delta of {count} Instances."
         )
     _check_channels(request)
+    logs = (request.get("TensorBoardOutputConfig") or {}).get("LocalPath", DEFAULT_TENSORBOARD)
+    if logs != DEFAULT_TENSORBOARD and logs.startswith(_RESERVED):
+        raise ValidationError(
+            '"LocalPath" of "TensorBoardOutputConfig" cannot start with the following reserved path: '
+            f"[{', '.join(_RESERVED)}]"
+        )
     stopping = request["StoppingCondition"]
     longest = stopping.get("MaxRuntimeInSeconds", 86_400)
     waiting = stopping.get("MaxWaitTimeInSeconds")

@@ -340,6 +340,11 @@ def test_job_that_cannot_start(training, changes, said):
         ),
         ({"EnableManagedSpotTraining": True}, "ValidationException", "MaxWaitTimeInSeconds"),
         (
+            {"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/p", "LocalPath": "/opt/ml/logs"}},
+            "ValidationException",
+            "reserved path",
+        ),
+        (
             {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
             "ValidationException",
             "Duplicate tag keys",

@@ -911,7 +911,7 @@ def upload_model(cloud, sha256=SHA, model=b"\x1c\0\0\0TFL3", **changes):
 
 def import_model(cloud, sha256=SHA):
     """Somebody calls the function; what it asks of others is asked."""
-    answer = cloud.call("import_model", {"import": sha256})
+    answer = cloud.call("import_model", {**event("import_request"), "import": sha256})
     while cloud.invocations.asked:
         cloud.call(*cloud.invocations.asked.pop(0))
     return answer["run"]
@@ -1036,6 +1036,27 @@ def test_an_import_that_cannot_be_is_refused_in_words(cloud, changes, fault):
         import_model(cloud)
     assert len(cloud.table.recent_runs(5)) == 1
     assert cloud.table.pipeline().active == ""
+
+
+@pytest.mark.parametrize("request_", [{}, {"import": "5" * 63}, {"import": "../" + "5" * 61}, {"import": SHA, "x": 1}])
+def test_a_request_of_another_form_starts_nothing(cloud, request_):
+    released_run(cloud)
+    with pytest.raises(ValueError, match=r"import|x"):
+        cloud.call("import_model", request_)
+    assert cloud.table.pipeline().active == ""
+
+
+def test_an_event_of_before_imports_is_still_told(cloud):
+    # GIVEN a run's end as an older stack announced it WHEN it is told THEN people read it
+    old = event("run_ended")
+    del old["detail"]["imported"]
+    queue = boto3.client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    topic = boto3.client("sns").list_topics()["Topics"][0]["TopicArn"]
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    cloud.call("notify", old)
+    [sent] = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert "Clips: 3 new, 9 in all." in json.loads(sent["Body"])["Message"]
 
 
 def test_a_dataset_of_another_front_end_judges_no_model(cloud):

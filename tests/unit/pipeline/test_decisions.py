@@ -273,12 +273,13 @@ def test_no_card_breaks_the_gates(outer, metrics, test):
             assert verdict.value is not None or not verdict.passed
 
 
-def test_the_operators_are_the_firmwares():
-    # GIVEN the firmware's table WHEN compared with the gate's THEN they are the same
+def test_the_operators_are_the_firmwares_and_the_jobs():
+    # GIVEN the firmware's table, and the jobs' WHEN compared with the gate's THEN they are the same
     root = Path(__file__).parents[3]
     table = re.findall(r'\{"([A-Z0-9_]+)", \d+,', (root / "firmware/core/operators.c").read_text())
     assert set(table) == OPERATORS
     assert len(table) == len(OPERATORS)
+    assert set(re.findall(r'"([A-Z0-9_]+)": _Kernel\(', (root / "jobs/kws/board.py").read_text())) == OPERATORS
 
 
 @pytest.mark.parametrize(
