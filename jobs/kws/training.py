@@ -192,8 +192,14 @@ class _EarlyStop:
         return bool(self._patience and self._lowest and number - self._lowest.epoch >= self._patience)
 
 
-class _Board:
-    """Curves for TensorBoard."""
+# How TensorBoard knows a tensor for a point of a curve. Its own writer would be one more package for this line.
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR"
+)
+
+
+class _Curves:
+    """Loss and accuracy for TensorBoard."""
 
     def __init__(self, folder: Path | None) -> None:
         self._writer = tf.summary.create_file_writer(str(folder)) if folder else None
@@ -201,9 +207,9 @@ class _Board:
     def write(self, epoch: Epoch) -> None:
         if not self._writer:
             return
-        with self._writer.as_default(step=epoch.epoch):
+        with self._writer.as_default():
             for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-                tf.summary.scalar(name, getattr(epoch, name))
+                tf.summary.write(name, tf.constant(getattr(epoch, name)), epoch.epoch, _SCALAR)
         self._writer.flush()
 
 
@@ -240,7 +246,7 @@ def fit(
     """
     if initial:
         _assign(model.weights, initial)
-    trainer, board = _Trainer(model, data, recipe), _Board(outputs.tensorboard)
+    trainer, curves = _Trainer(model, data, recipe), _Curves(outputs.tensorboard)
     identity_ = identity(recipe, data, architecture, initial)
     history: list[Epoch] = []
     best: Weights = ()
@@ -251,7 +257,7 @@ def fit(
         _assign(trainer.variables, values)
         outputs.log(f"resumed after epoch {len(history)}/{recipe.epochs}")
         for epoch in history:
-            board.write(epoch)
+            curves.write(epoch)
     stop = _EarlyStop(recipe.patience, history, best)
     for number in range(len(history) + 1, recipe.epochs + 1):
         if stop.is_over(number - 1):
@@ -261,7 +267,7 @@ def fit(
         val_loss, val_accuracy = trainer.evaluate(data.validation)
         history.append(Epoch(number, loss, accuracy, val_loss, val_accuracy, round(time.monotonic() - started, 3)))
         outputs.log(history[-1].line(recipe.epochs))
-        board.write(history[-1])
+        curves.write(history[-1])
         stop.see(history[-1], model)
         if outputs.checkpoints:
             groups = [_values(trainer.variables), stop.best]
