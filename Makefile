@@ -63,9 +63,14 @@ deploy: setup ## sam build and sam deploy to your AWS account (ENV=default or pr
 	.venv/sam/bin/sam deploy --config-env $(ENV)
 
 .PHONY: bench
-bench: setup firmware ## figures as ratios, printed and in build/bench/*.json
+bench: setup firmware ## figures, printed and in build/bench/*.json (CLIPS=DIR: models trained on real recordings)
 	.venv/jobs/bin/python benchmarks/front_end.py
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/jobs/bin/python benchmarks/inference.py
+ifeq ($(CLIPS),)
+	rm -rf build/bench/clips
+	.venv/main/bin/python benchmarks/speak.py build/bench/clips
+endif
+	TF_CPP_MIN_LOG_LEVEL=3 .venv/jobs/bin/python benchmarks/models.py "$(or $(CLIPS),build/bench/clips)"
 
 # --- checks ---------------------------------------------------------------------------------------------------------
 

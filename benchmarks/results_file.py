@@ -3,6 +3,7 @@
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
 
@@ -19,6 +20,10 @@ def write(name: str, unit: str, figures: dict[str, float], beside: str) -> None:
     print(f"{name}: {unit}")
     for what, figure in figures.items():
         print(f"  {what:<36}{figure:12.1f}   × {figure / figures[beside]:.2f}")
+    save(name, {"unit": unit, "figures": figures, "beside": beside})
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Write a result, with the machine's kind, to `build/bench/<name>.json`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    result = {"unit": unit, "figures": figures, "beside": beside, "machine": platform.machine()}
-    (FOLDER / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    (FOLDER / f"{name}.json").write_text(json.dumps({**result, "machine": platform.machine()}, indent=2) + "\n")

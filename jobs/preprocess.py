@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from kws import audio, augment, dataset, features, labels, noise, shards, splits
 
+# Augmented copies of a training clip where the job's environment does not say.
+COPIES = 6
 _CLIPS_A_TASK = 32
 _CLIPS_A_SHARD = 1024
 # From so many on, compiling the front end takes less time than it saves.
@@ -55,7 +57,7 @@ class Settings:
         except KeyError as missing:
             raise JobError(f"environment variable {missing.args[0]} is not set; set it in the job request") from None
         numbers = {}
-        for variable, default, most in (("EARSHOT_SEED", "1", 2**63), ("EARSHOT_COPIES", "3", 255)):
+        for variable, default, most in (("EARSHOT_SEED", "1", 2**63), ("EARSHOT_COPIES", str(COPIES), 255)):
             text = environment.get(variable, default)
             if not text.isdecimal() or int(text) > most:
                 raise JobError(f"{variable}={text!r}: not a number from 0 to {most}; correct the job request")
@@ -136,12 +138,16 @@ class Worker:
 def rows_of(
     front_end: features.FrontEnd, samples: list[audio.Samples], names: list[tuple[str, str, str, int]]
 ) -> shards.Rows:
-    """Rows of clips; a name is (sha256, label, split, copy)."""
-    clips = np.stack(samples) if samples else np.zeros((0, front_end.clip_samples), np.int16)
+    """Rows of clips, a second long or with what was heard before it; a name is (sha256, label, split, copy)."""
+    values = np.zeros((len(samples), *front_end.shape), np.int8)
+    lengths = np.array([len(recording) for recording in samples], np.int64)
+    for length in np.unique(lengths):
+        of_length = np.flatnonzero(lengths == length)
+        values[of_length] = front_end.features_at_end(np.stack([samples[index] for index in of_length]))
     columns = list(zip(*names, strict=True)) if names else [(), (), (), ()]
     return shards.Rows(
         front_end.id,
-        front_end.features(clips),
+        values,
         np.array(columns[0], "U64"),
         np.array(columns[1], "U32"),
         np.array(columns[2], "U10"),

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import numpy as np
 from kws import (
     board,
     bundle,
@@ -276,7 +277,7 @@ def _trained(
         log(f"begins with the weights of {request.champion_uri}: {epochs} epochs instead of {request.epochs}")
     recipe = training.Recipe(
         epochs=epochs,
-        samples_per_epoch=training.samples_of_epoch(len(data.train), request.samples_per_epoch),
+        samples_per_epoch=training.samples_of_epoch(len(np.unique(data.train.clip)), request.samples_per_epoch),
         batch_size=request.batch_size,
         learning_rate=rate,
         seed=request.seed,

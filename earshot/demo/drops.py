@@ -1,11 +1,13 @@
 """Which clips the demonstration drops first, which later, and which it keeps for the board to hear.
 
-The cut goes between speakers: nobody whom the board hears at the end was in anything dropped.
+The cut goes between speakers: nobody whom the board hears at the end was in anything dropped. Of real recordings
+those are speakers by whom a model would be tested, so that none is lost to training.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
 import wave
@@ -24,9 +26,9 @@ FIRST, SECOND, HELD = "first", "second", "held"
 LABEL = re.compile(r"[a-z][a-z0-9_]*|_silence_")  # others are dropped, to end in quarantine
 NOISE = "_background_noise_"
 
-# Of all speakers: the later drop, and those kept away from every training
+# Of all speakers those of the later drop; of the test split's those who are only heard by the board
 SECOND_PERCENT = 25
-HELD_PERCENT = 10
+HELD_SHARE_OF_TEST = 0.15
 HEARD_AT_MOST = 400
 
 # The synthesiser's share: voices a drop, takes of each keyword, other words each voice says
@@ -72,12 +74,24 @@ def speaker_of(path: Path) -> str:
     return speaker if separator else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def part_of(speaker: str) -> str:
-    """The part a speaker belongs to: the same in every demonstration."""
-    percent = int(hashlib.sha256(f"demo {speaker}".encode()).hexdigest(), 16) % 100
-    if percent < HELD_PERCENT:
-        return HELD
-    return SECOND if percent < HELD_PERCENT + SECOND_PERCENT else FIRST
+def is_tested_by(speaker: str) -> bool:
+    """Whether the speaker falls into the test split, by Speech Commands' rule (docs/contracts.md, 1)."""
+    place = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % 2**27 * (100.0 / (2**27 - 1))  # noqa: S324 - the rule
+    return 10 <= place < 20
+
+
+def parts_of(speakers: set[str]) -> dict[str, str]:
+    """The part that each speaker belongs to: the same in every demonstration with these speakers."""
+
+    def chance(speaker: str) -> int:
+        return int(hashlib.sha256(f"demo {speaker}".encode()).hexdigest(), 16)
+
+    tested = sorted(filter(is_tested_by, speakers), key=chance)
+    held = set(tested[: math.ceil(len(tested) * HELD_SHARE_OF_TEST)])
+    return {
+        speaker: HELD if speaker in held else SECOND if chance(speaker) % 100 < SECOND_PERCENT else FIRST
+        for speaker in speakers
+    }
 
 
 def from_folder(directory: Path) -> Drops:
@@ -88,12 +102,14 @@ def from_folder(directory: Path) -> Drops:
     """
     drops = Drops()
     held: dict[str, list[tuple[Path, str]]] = defaultdict(list)
-    for drop in find(directory):
+    found = {drop: speaker_of(drop.path) for drop in find(directory)}
+    parts = parts_of({speaker for drop, speaker in found.items() if drop.key.split("/")[1] != NOISE})
+    for drop, speaker in found.items():
         label = drop.key.split("/")[1]
         if label == NOISE:
             drops.first.append(drop)
             continue
-        part = part_of(speaker_of(drop.path))
+        part = parts[speaker]
         if part == HELD and LABEL.fullmatch(label):
             held[label].append((drop.path, label))
         else:

@@ -1,5 +1,8 @@
 """Augmented copies of training clips: faster or slower, moved in time, louder or quieter, half of them in noise.
 
+Every second copy comes with a second of what was heard before it: a board listens without a pause, and a front
+end that remembers gives other features there than at the beginning of a recording.
+
 Speed after T. Ko et al., "Audio Augmentation for Speech Recognition", Interspeech 2015: resampling moves
 tempo and pitch together, which stands for speakers who are not in the recordings.
 
@@ -17,6 +20,8 @@ SPEED = (0.85, 1.15)
 GAIN_DB = (-10.0, 6.0)
 NOISE_SHARE = 0.5
 SNR_DB = (5.0, 20.0)
+# How far below a clip without noise the room is that was heard before it.
+QUIET_DB = (25.0, 50.0)
 # Below this power (about -78 dBFS) a clip holds no speech whose level noise could be set against.
 _LEAST_POWER = 4.0
 
@@ -34,15 +39,18 @@ def copy_of(
         recordings: noise recordings, in an order that does not depend on the machine.
 
     Returns:
-        int16 (16000,).
+        int16 (16000,) for an odd number; for an even one int16 (32000,), the copy in the last second.
     """
     random = noise.generator("copy", seed, sha256, number)
     sped = _at_speed(clip, random.uniform(*SPEED))
     signal = _shifted(sped, int(random.integers(-SHIFT_SAMPLES, SHIFT_SAMPLES + 1))).astype(np.float64)
-    if random.random() < NOISE_SHARE:
-        power = max(float(np.mean(signal**2)), _LEAST_POWER)
-        ratio = 10 ** (random.uniform(*SNR_DB) / 20)
-        signal += noise.training_window(recordings, random) * (np.sqrt(power) / ratio)
+    level = np.sqrt(max(float(np.mean(signal**2)), _LEAST_POWER))
+    noisy = random.random() < NOISE_SHARE
+    level /= 10 ** (random.uniform(*(SNR_DB if noisy else QUIET_DB)) / 20)
+    if noisy:
+        signal += noise.training_window(recordings, random) * level
+    if number % 2 == 0:
+        signal = np.concatenate([noise.training_window(recordings, random) * level, signal])
     signal *= 10 ** (random.uniform(*GAIN_DB) / 20)
     return np.clip(np.rint(signal), -32768, 32767).astype(np.int16)
 

@@ -97,10 +97,21 @@ class FrontEnd:
                 f"front end {self.name}: clips of {clips.dtype} {clips.shape}; give int16 of shape (n, "
                 f"{self.clip_samples}), one second at {self.sample_rate} Hz"
             )
-        answer = np.empty((clips.shape[0], *self.shape), np.int8)
-        for start in range(0, clips.shape[0], _CLIPS_AT_ONCE):
+        return self.features_at_end(clips)
+
+    def features_at_end(self, recordings: Clips) -> Features:
+        """Features of the last second of recordings, as a stream has them that heard the recording before it.
+
+        Args:
+            recordings: int16 (n, clip_samples + any number of steps).
+
+        Returns:
+            int8 (n, frames, channels).
+        """
+        answer = np.empty((recordings.shape[0], *self.shape), np.int8)
+        for start in range(0, recordings.shape[0], _CLIPS_AT_ONCE):
             part = slice(start, start + _CLIPS_AT_ONCE)
-            answer[part] = self.stream(answer[part].shape[0]).feed(clips[part])
+            answer[part] = self.stream(answer[part].shape[0]).feed(recordings[part])[:, -self.shape[0] :]
         return answer
 
 

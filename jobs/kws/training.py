@@ -28,15 +28,17 @@ CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
 _EVALUATION_BATCH = 512
 
+# A clip is drawn so often an epoch, itself or one of its copies.
+_DRAWS_A_CLIP = 4
 # Fewer rows than this an epoch leave too few steps to learn in.
 _FEWEST_SAMPLES = 4096
 
 Weights = Sequence[npt.NDArray[Any]]
 
 
-def samples_of_epoch(rows: int, most: int) -> int:
-    """Rows to draw in an epoch: as many as there are, so that a small dataset costs little; at most `most`."""
-    return min(most, max(rows, _FEWEST_SAMPLES))
+def samples_of_epoch(clips: int, most: int) -> int:
+    """Rows to draw in an epoch: in proportion to the clips, so that a small dataset costs little; at most `most`."""
+    return min(most, max(_DRAWS_A_CLIP * clips, _FEWEST_SAMPLES))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ def test_speakers_never_cross_from_dropped_to_held(tmp_path):
     assert held
     assert not first & second
     assert not (first | second) & held
+    # AND training loses none of its own: those who are held would only have tested, and most who test are left
+    assert all(drops.is_tested_by(speaker) for speaker in held)
+    assert len(held) < sum(drops.is_tested_by(speaker) for speaker in first | second)
 
 
 def test_a_folder_with_one_speaker_is_refused_with_the_reason(tmp_path):

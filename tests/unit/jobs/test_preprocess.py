@@ -177,7 +177,8 @@ def test_a_wrong_environment_is_refused(change: dict[str, str | None], fault: st
 def test_hosts_come_from_the_resource_configuration() -> None:
     resources: dict[str, object] = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
     settings_ = preprocess.Settings.of({**ENVIRONMENT, "EARSHOT_SEED": "9"}, resources, 1)
-    assert (settings_.host, settings_.hosts, settings_.seed, settings_.copies) == ("algo-2", ("algo-1", "algo-2"), 9, 3)
+    assert (settings_.host, settings_.hosts, settings_.seed) == ("algo-2", ("algo-1", "algo-2"), 9)
+    assert settings_.copies == preprocess.COPIES
 
 
 def test_the_job_runs_as_its_container_runs_it(tmp_path: Path, repository: Path) -> None:
@@ -215,20 +216,20 @@ def test_a_copy_depends_on_nothing_but_seed_content_and_number(number: int, seed
     clip, digest = tone(700, 4), "ab" * 32
     one, two = (augment.copy_of(clip, digest, number, seed, recordings()) for _ in range(2))
     np.testing.assert_array_equal(one, two)
-    assert (one != augment.copy_of(clip, digest, number + 1, seed, recordings())).any()
-    assert (one != augment.copy_of(clip, "cd" * 32, number, seed, recordings())).any()
+    assert not np.array_equal(one, augment.copy_of(clip, digest, number + 1, seed, recordings()))
+    assert not np.array_equal(one, augment.copy_of(clip, "cd" * 32, number, seed, recordings()))
 
 
 def test_about_half_the_copies_carry_noise_at_the_chosen_ratio() -> None:
     # GIVEN copies of a clip that is silent in its first half second
     clip = np.concatenate([np.zeros(8000, np.int16), tone(700, 4, 0.5)])
-    copies = [augment.copy_of(clip, "ab" * 32, n, 1, recordings()) for n in range(1, 101)]
-    # WHEN the part before the word (at most 100 ms earlier) is measured
-    noisy = [copy for copy in copies if copy[:6000].any()]
+    copies = [augment.copy_of(clip, "ab" * 32, n, 1, recordings()) for n in range(1, 201, 2)]
+    # WHEN the part before the word (at most 100 ms earlier, and a little with speed) is measured
+    noisy = [copy for copy in copies if copy[:5000].any()]
     # THEN about half carry noise, weaker than the word by 5 dB at least
     assert 35 <= len(noisy) <= 65
     for copy in noisy:
-        quiet = np.mean(copy[:6000].astype(float) ** 2)
+        quiet = np.mean(copy[:5000].astype(float) ** 2)
         whole = np.mean(copy.astype(float) ** 2)
         assert quiet < whole * 10**-0.5 * 1.3
 
@@ -238,7 +239,31 @@ def test_silent_and_full_scale_clips_are_augmented_safely() -> None:
         for number in range(1, 20):
             copy = augment.copy_of(clip, "00" * 32, number, 1, recordings())
             assert copy.dtype == np.int16
-            assert copy.shape == (16000,)
+            assert copy.shape == (16000 if number % 2 else 32000,)
+
+
+@given(factor=st.floats(*augment.SPEED))
+def test_a_faster_clip_sounds_higher_and_stays_in_the_middle(factor: float) -> None:
+    # GIVEN a tone of 700 Hz in the middle of a second
+    clip = np.pad(tone(700, 4, 0.5), 4000)
+    # WHEN it is played faster or slower
+    played = augment._at_speed(clip, factor).astype(float)
+    # THEN it is a second long still, as much higher as it is faster, and where it was
+    assert played.shape == (16000,)
+    peak, before = (int(np.argmax(np.abs(np.fft.rfft(p)))) for p in (played, clip))
+    assert abs(peak - before * factor) <= 12
+    centre = np.sum(played**2 * np.arange(16000)) / np.sum(played**2)
+    assert abs(centre - 8000) < 200
+
+
+def test_every_second_copy_is_heard_in_the_midst_of_a_stream() -> None:
+    # GIVEN a copy with what was heard before it
+    long = augment.copy_of(tone(700, 4), "ab" * 32, 2, 1, recordings())
+    # WHEN its features are computed
+    row = preprocess.rows_of(features.MICRO, [long], [("ab" * 32, "yes", "train", 2)]).features[0]
+    # THEN they are those of a stream that heard all of it, and not those of a beginning
+    np.testing.assert_array_equal(row, features.MICRO.stream(1).feed(long[None])[0, -49:])
+    assert (row != features.MICRO.features(long[None, 16000:])[0]).any()
 
 
 def test_splits_hear_different_parts_of_a_recording() -> None:
