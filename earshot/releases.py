@@ -102,7 +102,19 @@ def download_model(target: Target, version: str, path: Path) -> None:
         EarshotError: It is not published.
     """
     board = target.outputs["Boards"].split(",")[0].strip()
-    key = f"{version}/{board}/model.tflite"
+    _download(target, f"{version}/{board}/model.tflite", path)
+
+
+def download_report(target: Target, version: str, path: Path) -> None:
+    """Fetch the report of a release, one HTML file.
+
+    Raises:
+        EarshotError: It is not published.
+    """
+    _download(target, f"{version}/report.html", path)
+
+
+def _download(target: Target, key: str, path: Path) -> None:
     try:
         target.client("s3").download_file(target.outputs["ReleasesBucket"], key, str(path))
     except botocore.exceptions.ClientError as error:

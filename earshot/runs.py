@@ -81,7 +81,8 @@ def quarantine(target: Target) -> dict[str, str]:
 def summary(run: dict[str, Any]) -> dict[str, Any]:
     """A run in the form of build/demo/summary.json; what has not happened yet is None."""
     card = run.get("card") or {}
-    test = card.get("metrics", {}).get("test", {})
+    metrics = card.get("metrics", {})
+    test = metrics.get("test", {})
     return {
         "id": run["id"],
         "state": run["state"],
@@ -91,6 +92,11 @@ def summary(run: dict[str, Any]) -> dict[str, Any]:
         "seconds": {phase: _seconds(run["times"], phase) for phase in PHASES},
         "accuracy": {kind: test.get("accuracy", {}).get(kind) for kind in ("float", "int8")},
         "confusion": test.get("confusion"),
+        "false_alarm_rate": test.get("false_alarm_rate"),
+        # Empty where nothing was played: there was no audio to make a stream of.
+        "streaming": {
+            name: value for name, value in (metrics.get("streaming") or {}).items() if not isinstance(value, list)
+        },
         "model_bytes": card.get("model_bytes"),
         "arena_bytes": card.get("arena_bytes"),
         "frontend": card.get("frontend"),

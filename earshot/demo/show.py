@@ -59,11 +59,12 @@ def run(clips: Path | None, keywords: list[str]) -> None:
     summaries.show(summary, screen)
     newest = summary["runs"][-1]["version"]
     releases.download_model(target, newest, DIRECTORY / "model.tflite")
+    releases.download_report(target, newest, DIRECTORY / "report.html")
     summaries.write(summary, DIRECTORY / "summary.json")
     screen.print(
-        f"\nall of it in {time.monotonic() - began:.0f} s; in {DIRECTORY.relative_to(project.ROOT)}/: summary.json and"
-        f" model.tflite ({newest}).\nThe local cloud is still up: look with `.venv/main/bin/earshot runs`,"
-        " end it with `make demo-down`."
+        f"\nall of it in {time.monotonic() - began:.0f} s; in {DIRECTORY.relative_to(project.ROOT)}/: summary.json,"
+        f" model.tflite and report.html ({newest}).\nThe local cloud is still up: look with"
+        " `.venv/main/bin/earshot runs`, end it with `make demo-down`."
     )
 
 

@@ -98,8 +98,16 @@ def show(summary: dict[str, Any], screen: Console) -> None:
         )
     screen.print()
     screen.print(table)
+    newest = summary["runs"][-1]
     screen.print("\n[bold]Confusion[/bold] of the newest model (int8) on test speakers")
-    screen.print(confusion_table(summary["runs"][-1]["confusion"]))
+    screen.print(confusion_table(newest["confusion"]))
+    screen.print(f"{share(newest['false_alarm_rate'])} of unknown and silent clips called a keyword")
+    stream = newest["streaming"]
+    if stream:
+        screen.print(
+            f"\n[bold]Streams[/bold]   {stream['misses']} of {stream['words']} keywords spoken into noise missed,"
+            f" {stream['false_alarms_per_hour']:.0f} false alarms an hour of talk"
+        )
     screen.print(
         f"\n[bold]Endpoint[/bold]  {endpoint['status']}, version {endpoint['model_version']}:"
         f" {endpoint['correct']} of {endpoint['clips_tried']} clips right"

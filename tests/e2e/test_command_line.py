@@ -1,6 +1,7 @@
 """The command line on the stack that the demonstration left."""
 
 import json
+import subprocess
 
 from stage import DEMO, EARSHOT, run
 
@@ -66,3 +67,26 @@ def test_a_rollback_is_a_new_higher_version_with_the_old_model(demo):
         demo.aws("s3", "cp", f"s3://{bucket}/{version}/{board}/model.tflite", str(path))
         models.append(path.read_bytes())
     assert models[0] == models[1]
+
+
+def test_a_model_brought_along_is_judged_like_a_trained_one(demo):
+    # GIVEN the newest model of the demonstration, as a file of somebody's
+    newest = demo.summary["runs"][-1]
+    # WHEN it is imported with its labels
+    labels = ",".join(newest["confusion"]["labels"])
+    told = json.loads(demo.earshot("models", "import", DEMO / "model.tflite", "--labels", labels, "--json"))
+    # THEN it passed the same gates with the same accuracy, and is out as a version of its own
+    assert told["state"] == "released"
+    assert told["card"]["origin"] == "imported"
+    assert told["card"]["metrics"]["test"]["accuracy"]["int8"] == newest["accuracy"]["int8"]
+    assert tuple(map(int, told["version"].split("."))) > tuple(map(int, newest["version"].split(".")))
+
+
+def test_labels_that_do_not_fit_the_model_are_refused_in_a_sentence(demo):
+    refused = subprocess.run(
+        [EARSHOT, "models", "import", DEMO / "model.tflite", "--labels", "yes,no,unknown"],
+        cwd=DEMO.parents[1], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "silence" in refused.stderr
+    assert "Traceback" not in refused.stderr

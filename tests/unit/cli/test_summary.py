@@ -21,7 +21,9 @@ RUN = {
     "card": {
         "model_bytes": 10, "arena_bytes": 20, "frontend": "micro-1",
         "metrics": {
-            "test": {"accuracy": {"float": 0.5, "int8": 0.25}, "confusion": {"labels": ["a"], "matrix": [[1]]}}
+            "test": {"accuracy": {"float": 0.5, "int8": 0.25}, "confusion": {"labels": ["a"], "matrix": [[1]]},
+                     "false_alarm_rate": 0.5},
+            "streaming": {"words": 4, "misses": 1, "false_alarms_per_hour": 12.5, "by_snr": []},
         },
     },
 }  # fmt: skip
@@ -45,6 +47,7 @@ def test_it_counts_what_was_heard(tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text()) == told
     assert told["runs"][0]["seconds"] == {"preprocess": 1.5, "train": 6.5, "release": 1.0}
     assert told["endpoint"] == {"status": "InService", "model_version": "1.0.1", "clips_tried": 3, "correct": 2}
+    assert told["runs"][0]["streaming"] == {"words": 4, "misses": 1, "false_alarms_per_hour": 12.5}
     device = told["device"]
     assert (device["clips_heard"], device["correct"], device["agrees_with_cloud"]) == (3, 1, 2)
 
