@@ -113,15 +113,19 @@ def tc_resnet8(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
 
 
 def tenet(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Inverted bottlenecks with depthwise convolutions over time: TENet6 with 32 channels.
+    """Inverted bottlenecks with depthwise convolutions over time, behind one convolution over time and frequency.
 
     X. Li, X. Wei and X. Qin, "Small-Footprint Keyword Spotting with Multi-Scale Temporal Convolution",
-    Interspeech 2020 (TENet6, without the branches of several kernel sizes).
+    Interspeech 2020 (TENet6 with 32 channels, without the branches of several kernel sizes). There every
+    frequency is a channel from the start; a convolution that moves over frequencies, too, does better on
+    strangers' voices, and halves the frames that all else works on.
     """
     channels, expansion = 32, 3
     features = keras.Input(input_shape)
-    x = _convolved(_over_time(features), channels, (3, 1))
-    for stride in (2, 1, 2, 1, 2, 1):
+    x = _convolved(features, 12, (5, 5), 2)
+    frames, places, filters = x.shape[1:]
+    x = _convolved(keras.layers.Reshape((frames, 1, places * filters))(x), channels, (1, 1))
+    for stride in (1, 1, 2, 1, 2, 1):
         main = _convolved(x, channels * expansion, (1, 1))
         main = _depthwise(main, (9, 1), stride)
         main = _convolved(main, channels, (1, 1), relu=False)
