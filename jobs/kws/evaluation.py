@@ -1,5 +1,6 @@
 """Judges a model on test clips: the figures of bundle.json, the curves behind them, and every answer."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from kws.labels import SILENCE, UNKNOWN
 from kws.training_set import Split
 
 SCHEMA = "earshot.evaluation/1"
-MOST_MISTAKES = 20
+# Named are the surest of all mistakes and, so that each gate has clips to name, the surest of each kind.
+MOST_MISTAKES, MOST_OF_A_KIND = 20, 5
 
 Scores = npt.NDArray[np.floating]
 
@@ -100,7 +102,10 @@ def keys_of(clips: Sequence[Clip]) -> dict[str, Clip]:
 
 
 def mistakes(judged: Judged, test: Split, known: Mapping[str, Clip]) -> list[Mistake]:
-    """The wrong answers, the surest first, each recording once; generated noise has no key and is left out."""
+    """The surest wrong answers first, each recording once; generated noise has no key and is left out.
+
+    A kind is a truth that was called a keyword, or was not.
+    """
     wrong = np.flatnonzero(judged.answers != judged.truth)
     found: dict[str, Mistake] = {}
     for row in sorted(wrong.tolist(), key=lambda r: (-judged.surest[r], str(test.clip[r]), r)):
@@ -108,7 +113,14 @@ def mistakes(judged: Judged, test: Split, known: Mapping[str, Clip]) -> list[Mis
         if clip and clip.key not in found:
             truth, answer = judged.labels[judged.truth[row]], judged.labels[judged.answers[row]]
             found[clip.key] = Mistake(row, clip.key, truth, answer, float(judged.surest[row]))
-    return list(found.values())[:MOST_MISTAKES]
+    named: list[Mistake] = []
+    kinds = Counter[tuple[str, bool]]()
+    for mistake in found.values():
+        kind = (mistake.truth, mistake.answer in (UNKNOWN, SILENCE))
+        kinds[kind] += 1
+        if len(named) < MOST_MISTAKES or kinds[kind] <= MOST_OF_A_KIND:
+            named.append(mistake)
+    return named
 
 
 def test_figures(full: Judged, int8: Judged, worst: Sequence[Mistake]) -> dict[str, Any]:

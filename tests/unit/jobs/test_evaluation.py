@@ -160,6 +160,18 @@ def test_at_most_twenty_of_the_worst_are_named() -> None:
     assert len(evaluation.mistakes(evaluation.Judged.of(LABELS, truth, scores), split, known)) == 20
 
 
+def test_rarer_mistakes_are_named_however_sure_the_others_are() -> None:
+    # GIVEN thirty sure mistakes of one kind, and eight less sure ones of another
+    truth = np.array([0] * 30 + [2] * 8)
+    scores = np.array([[0.1, 0.9, 0.0, 0.0]] * 30 + [[0.6, 0.0, 0.4, 0.0]] * 8)
+    names = np.array([f"{i:064x}" for i in range(38)])
+    known = evaluation.keys_of([clip(f"{i}.wav", n) for i, n in enumerate(names.tolist())])
+    split = training_set.Split(np.zeros((38, 1, 1), np.int8), truth, names)
+    # WHEN / THEN five of the other kind are named as well, so that a gate on them can say which
+    found = evaluation.mistakes(evaluation.Judged.of(LABELS, truth, scores), split, known)
+    assert [mistake.truth for mistake in found] == ["yes"] * 20 + ["unknown"] * 5
+
+
 def test_answers_are_lines_of_recorded_clips_by_content() -> None:
     int8, raw, split, known = judged()
     lines = evaluation.as_lines(evaluation.answers(int8, raw, split, known)).splitlines()
