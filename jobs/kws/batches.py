@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from kws.training_set import TrainingSet
 
-TIME_MASKS, TIME_MASK_FRAMES = 2, 3
-CHANNEL_MASKS, CHANNEL_MASK_WIDTH = 1, 2
+TIME_MASKS, TIME_MASK_FRAMES = 2, 4
+CHANNEL_MASKS, CHANNEL_MASK_WIDTH = 1, 3
 _AHEAD = 4
 
 

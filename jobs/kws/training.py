@@ -23,7 +23,7 @@ from kws.quantise import real_values
 from kws.training_set import Split, TrainingSet
 
 LABEL_SMOOTHING = 0.05
-WEIGHT_DECAY = 1e-3
+WEIGHT_DECAY = 0.05
 CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
 _EVALUATION_BATCH = 512
