@@ -256,15 +256,22 @@ def runs_show(
         screen.print_json(dumps(found))
         return
     summary = runs.summary(found)
-    for key, value in summary.items():
-        if key != "confusion":
-            screen.print(f"{key:<14}{escape(str(value))}")
+    figures = {
+        **{key: summary[key] for key in ("id", "state", "version", "clips_new", "clips_total")},
+        "seconds": ", ".join(f"{phase} {seconds(spent)}" for phase, spent in summary["seconds"].items()),
+        "accuracy": ", ".join(f"{kind} {share(value)}" for kind, value in summary["accuracy"].items()),
+        "false alarms": f"{share(summary['false_alarm_rate'])} of unknown and silent clips",
+        **{key: summary[key] for key in ("model_bytes", "arena_bytes", "frontend")},
+    }
+    for key, value in figures.items():
+        screen.print(f"{key:<14}{escape('–' if value is None else str(value))}")
     for key in ("imported", "dataset_of", "champion", "bundle"):
         if found.get(key):
             screen.print(f"{key:<14}{escape(found[key])}", soft_wrap=True)
-    measured = runs.false_alarms_per_hour(found)
-    if measured is not None:
-        screen.print(f"{'streaming':<14}{per_hour(measured)} false alarms an hour")
+    stream = summary["streaming"]
+    if stream:
+        missed = f"{stream['misses']} of {stream['words']} keywords missed"
+        screen.print(f"{'streaming':<14}{missed}, {per_hour(stream['false_alarms_per_hour'])} false alarms an hour")
     for verdict in found["verdicts"]:
         screen.print(f"gate          {verdict_mark(verdict)}", soft_wrap=True)
     if found["reason"]:

@@ -23,6 +23,10 @@ from kws.quantise import real_values
 from kws.training_set import Split, TrainingSet
 
 LABEL_SMOOTHING = 0.05
+# A keyword must be so many times as likely as `unknown` (e to this power) before it is answered. In clips for
+# training keywords are frequent, before a board they are rare. After A. K. Menon et al., "Long-Tail Learning via
+# Logit Adjustment", ICLR 2021: the loss sees logits without it, so the model learns to give them with it.
+CAUTION = 1.0
 WEIGHT_DECAY = 0.05
 CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
@@ -116,6 +120,8 @@ class _Trainer:
         self.optimizer.build(model.trainable_variables)
         self._batches = Batches(data, recipe.steps, recipe.batch_size, recipe.seed)
         self._drawn = recipe.steps * recipe.batch_size
+        # A model's labels end in `unknown`, `silence` (kws.labels.model_labels).
+        self._caution = CAUTION * tf.one_hot(self._classes - 2, self._classes)
         self._epoch = tf.function(self._run_epoch)
         self._scores = tf.function(lambda x: model(x, training=False))
 
@@ -126,7 +132,7 @@ class _Trainer:
 
     def _loss(self, truth: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         wanted = tf.one_hot(truth, self._classes) * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / self._classes
-        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits - self._caution))
 
     def _run_epoch(self, batches: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor]:
         loss_sum, right = tf.constant(0.0), tf.constant(0, tf.int64)
