@@ -1,8 +1,8 @@
 """The recogniser's settings, chosen on validation streams: fewest misses at a bearable rate of false alarms.
 
 In these streams somebody says a word that is none of the keywords every four seconds, about 900 an hour, most of
-them into noise: far more than a board hears in a day at home. FALSE_ALARMS_PER_HOUR of 30 is one in 30 of them, and
-half of what the gates let pass by default: chance between two streams of a quarter of an hour is about so large.
+them into noise: far more than a board hears in a day at home. FALSE_ALARMS_PER_HOUR of 20 is one in 45 of them, and
+a third of what the gates let pass by default: chance between two streams of a quarter of an hour is about so large.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from kws import recognise
 from kws.recognise import Settings
 from kws.streaming import NOTHING, Heard, Tally, tally
 
-FALSE_ALARMS_PER_HOUR = 30.0
+FALSE_ALARMS_PER_HOUR = 20.0
 
 # A word is wholly inside a window of 49 frames for about half a second: a longer average holds windows without it.
 AVERAGES_MS = (80, 160, 240, 320, 400, 480, 640, 800, 1000)
