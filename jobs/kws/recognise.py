@@ -30,7 +30,7 @@ class Settings:
         minimum_count: fewest results of an average.
     """
 
-    average_ms: int = 1000
+    average_ms: int = 480
     threshold: int = 200
     suppression_ms: int = 1500
     minimum_count: int = 3

@@ -164,7 +164,7 @@ def _streaming(card: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
         "in all, through the running front end and the recogniser. A word counts as heard up to "
         f"{behind['latency_ms']} ms after its clip. Any other keyword reported is a false alarm. The recogniser "
         f"averages {settings['average_ms']} ms, wants more than {settings['threshold']} of 255, hears no word twice "
-        f"in {settings['suppression_ms']} ms: chosen on validation streams for the fewest misses with at most "
+        f"in {settings['suppression_ms']} ms: chosen on validation streams for few misses with at most "
         f"{behind['goal_false_alarms_per_hour']:g} false alarms an hour.",
         _table(["speech over noise", "words", "missed", "share", "false alarms", "minutes"], rows),
         f'<div class="plots">{plots.operating(behind["operating"], settings["threshold"])}</div>',

@@ -1,4 +1,4 @@
-"""The recogniser's settings, chosen on validation streams: fewest misses at a bearable rate of false alarms.
+"""The recogniser's settings, chosen on validation streams: few misses at a bearable rate of false alarms.
 
 In these streams somebody says a word that is none of the keywords every four seconds, about 900 an hour, most of
 them into noise: far more than a board hears in a day at home. FALSE_ALARMS_PER_HOUR of 20 is one in 45 of them, and
@@ -6,6 +6,7 @@ a third of what the gates let pass by default: chance between two streams of a q
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,15 +62,28 @@ def trials(heard: Sequence[Heard], labels: Sequence[str]) -> Iterator[Trial]:
             yield Trial(settings, total)
 
 
-def _preference(trial: Trial) -> tuple[float, ...]:
-    """Smaller is better: the goal kept, then misses, then false alarms, then caution."""
-    misses, alarms = trial.tally.misses, trial.tally.false_alarms
-    caution = (-trial.settings.threshold, -trial.settings.average_ms, -trial.settings.suppression_ms)
-    if trial.tally.false_alarms_per_hour <= FALSE_ALARMS_PER_HOUR:
-        return (0, misses, alarms, *caution)
-    return (1, alarms, misses, *caution)
+def _caution(trial: Trial) -> tuple[float, ...]:
+    """Smaller is more cautious: false alarms, then misses, then settings that hear less."""
+    settings, tally_ = trial.settings, trial.tally
+    return (
+        tally_.false_alarms,
+        tally_.misses,
+        -settings.threshold,
+        -settings.average_ms,
+        -settings.suppression_ms,
+    )
 
 
 def best(of: Sequence[Trial]) -> Trial:
-    """The trial with the fewest misses among those that keep the goal; where none does, with the fewest alarms."""
-    return min(of, key=_preference)
+    """The most cautious trial that misses hardly more words than any that keeps the goal.
+
+    Hardly more is one standard error of the fewest misses (the rule of L. Breiman et al., "Classification and
+    Regression Trees", 1984): of hundreds of settings, the one with the very fewest on a short stream has luck in it.
+    Where none keeps the goal, it is the one with the fewest alarms.
+    """
+    keeping = [trial for trial in of if trial.tally.false_alarms_per_hour <= FALSE_ALARMS_PER_HOUR]
+    if not keeping:
+        return min(of, key=_caution)
+    fewest, words = min((trial.tally.misses, trial.tally.words) for trial in keeping)
+    error = math.sqrt(fewest * (1 - fewest / words)) if words else 0.0
+    return min((trial for trial in keeping if trial.tally.misses <= fewest + error), key=_caution)

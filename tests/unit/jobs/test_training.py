@@ -176,7 +176,7 @@ def test_the_model_card_travels_inside(trained: Trained) -> None:
             "schema": "earshot.model/1",
             "frontend": "micro-7b49ead9",
             "labels": ["yes", "no", "unknown", "silence"],
-            "recogniser": {"average_ms": 1000, "threshold": 200, "suppression_ms": 1500, "minimum_count": 3},
+            "recogniser": {"average_ms": 480, "threshold": 200, "suppression_ms": 1500, "minimum_count": 3},
         }
 
 
