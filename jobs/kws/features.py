@@ -115,27 +115,21 @@ class FrontEnd:
         return answer
 
 
-MICRO = FrontEnd(
-    name=micro.MICRO.name,
-    settings=canonical_json(asdict(micro.MICRO)),
-    sample_rate=micro.MICRO.sample_rate,
-    clip_samples=micro.MICRO.sample_rate,
-    window_samples=micro.MICRO.window_samples,
-    step_samples=micro.MICRO.step_samples,
-    shape=(micro.MICRO.frames, micro.MICRO.channels),
-    stream=micro.MicroStream,
-)
+def _of(settings: micro.MicroSettings | spectrogram43.Spectrogram43Settings, stream: type[FeatureStream]) -> FrontEnd:
+    return FrontEnd(
+        name=settings.name,
+        settings=canonical_json(asdict(settings)),
+        sample_rate=settings.sample_rate,
+        clip_samples=settings.sample_rate,
+        window_samples=settings.window_samples,
+        step_samples=settings.step_samples,
+        shape=(settings.frames, settings.channels),
+        stream=stream,
+    )
 
-SPECTROGRAM43 = FrontEnd(
-    name=spectrogram43.SPECTROGRAM43.name,
-    settings=canonical_json(asdict(spectrogram43.SPECTROGRAM43)),
-    sample_rate=spectrogram43.SPECTROGRAM43.sample_rate,
-    clip_samples=spectrogram43.SPECTROGRAM43.sample_rate,
-    window_samples=spectrogram43.SPECTROGRAM43.window_samples,
-    step_samples=spectrogram43.SPECTROGRAM43.step_samples,
-    shape=(spectrogram43.SPECTROGRAM43.frames, spectrogram43.SPECTROGRAM43.channels),
-    stream=spectrogram43.Spectrogram43Stream,
-)
+
+MICRO = _of(micro.MICRO, micro.MicroStream)
+SPECTROGRAM43 = _of(spectrogram43.SPECTROGRAM43, spectrogram43.Spectrogram43Stream)
 
 FRONT_ENDS = {front_end.name: front_end for front_end in (MICRO, SPECTROGRAM43)}
 
