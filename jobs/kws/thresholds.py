@@ -2,7 +2,7 @@
 
 In these streams somebody says a word that is none of the keywords every four seconds, about 900 an hour, most of
 them into noise: far more than a board hears in a day at home. FALSE_ALARMS_PER_HOUR of 20 is one in 45 of them, and
-a third of what the gates let pass by default: chance between two streams of a quarter of an hour is about so large.
+far below what the gates let pass by default: chance between two streams of a quarter of an hour is about so large.
 """
 
 import itertools
