@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -125,7 +126,7 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
                 "matching firmware"
             )
         model = library.open(content, name)
-        compute = lambda clips: library.features(clips, front_end)  # noqa: E731
+        compute = partial(library.features, front_end=front_end)
     else:
         tflm.try_out(content, name)
         model = tflm.Model(content, name)

@@ -212,7 +212,7 @@ def _reshape(graph: Graph, node: Node, operands: list[tf.Tensor]) -> tf.Tensor:
     return _batched(operands[0], _output(graph, node).shape)
 
 
-def _softmax(graph: Graph, node: Node, operands: list[tf.Tensor]) -> tf.Tensor:  # noqa: ARG001
+def _softmax(graph: Graph, node: Node, operands: list[tf.Tensor]) -> tf.Tensor:  # noqa: ARG001 - as all of the table
     return tf.nn.softmax(operands[0] * np.float32(node.options.beta))
 
 
