@@ -118,6 +118,7 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
         raise EvaluationError(f"{name}: {error}; use the code that it was trained with") from error
 
     model: Model
+    compute: Callable[[features.Clips], features.Features]
     if engine == "firmware":
         library = firmware.Library()
         if front_end.id not in library.front_end_ids:
