@@ -36,7 +36,7 @@ from kws import (
 from kws.candidate import Candidate
 
 # A model that begins with the weights of the last one has the most to learn behind it.
-WARM_START_SHARE = 1 / 3
+WARM_START_SHARE = 0.75
 WARM_START_RATE = 0.5
 
 SOURCES = Path(__file__).parent
