@@ -16,6 +16,7 @@ FIRMWARE = ROOT / "firmware"
 
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "jobs")]
 
+# What stands beside the tests is no package: it is imported when its folder is on the path.
 import firmware_library  # noqa: E402
 import signing  # noqa: E402
 import tflite_models  # noqa: E402

@@ -73,7 +73,7 @@ class Wheel:
     def __init__(self, folder: Path) -> None:
         sys.path.insert(0, str(folder))
         try:
-            import pymicro_features  # type: ignore[import-not-found]
+            import pymicro_features  # type: ignore[import-not-found]  # installed into a folder of its own
         finally:
             sys.path.remove(str(folder))
         self._make = pymicro_features.MicroFrontend

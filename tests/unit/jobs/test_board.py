@@ -270,7 +270,10 @@ def _many(tree):
     tree.subgraphs[0].tensors += [tree.subgraphs[0].tensors[0]] * 400
 
 
-ALL = "ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, MAX_POOL_2D, RELU, RELU6, RESHAPE, SOFTMAX, PAD, MEAN"  # noqa: E501
+ALL = (
+    "ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, MAX_POOL_2D, RELU, RELU6, RESHAPE, SOFTMAX, "
+    "PAD, MEAN"
+)
 
 REFUSALS = {
     "an operator that is not there": (
