@@ -280,6 +280,7 @@ static es_status read_node(es_model *m, es_fb_table table, es_fb_vector codes, i
     memset(n, 0, sizeof *n);
     n->low = -128;
     n->high = 127;
+    n->block = 1;
     status = find_operator(m, codes, es_fb_u32(&m->file, table, OPERATOR_CODE, 0), n);
     if (status != ES_OK) {
         return status;
@@ -417,6 +418,7 @@ static void plan_activations(es_model *m)
 
 static void plan_arena(es_model *m)
 {
+    uint32_t scratch = 0;
     uint16_t i;
 
     /* The input is written before the first operator and the output read
@@ -433,6 +435,11 @@ static void plan_arena(es_model *m)
         m->nodes[i].persistent = m->arena_size;
         m->arena_size += aligned(m->nodes[i].channels * 5);
     }
+    for (i = 0; i < m->node_count; i++) {
+        m->nodes[i].scratch = m->arena_size;
+        scratch = m->nodes[i].scratch_size > scratch ? m->nodes[i].scratch_size : scratch;
+    }
+    m->arena_size += aligned(scratch);
 }
 
 es_status es_model_open(es_model *m, const uint8_t *data, size_t size)
@@ -511,6 +518,11 @@ es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels)
     return ES_OK;
 }
 
+void *es_node_scratch(const es_model *m, const es_node *n)
+{
+    return m->arena + n->scratch;
+}
+
 const int32_t *es_node_multipliers(const es_model *m, const es_node *n)
 {
     return (const int32_t *)(const void *)(m->arena + n->persistent);
@@ -572,7 +584,10 @@ es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8
     }
     memcpy(es_model_values(m, m->input), input, input_size);
     for (i = 0; i < m->node_count; i++) {
-        m->nodes[i].operator_->run(m, &m->nodes[i]);
+        const es_tensor *out = &m->tensors[m->nodes[i].output];
+        const es_rows all = {0, out->rank > 1 ? out->shape[1] : 1};
+
+        m->nodes[i].operator_->run(m, &m->nodes[i], all);
     }
     memcpy(output, es_model_values(m, m->output), output_size);
     return ES_OK;

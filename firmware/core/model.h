@@ -65,6 +65,10 @@ typedef struct {
     int32_t low, high;      /* fused activation as int8 limits */
     uint32_t persistent;    /* offset in the arena of per-channel constants */
     uint32_t channels;      /* number of per-channel requantisers */
+    uint32_t scratch_size;  /* bytes of the arena that the kernel needs while it runs */
+    uint32_t scratch;       /* their offset */
+    uint16_t block;         /* output rows that are computed together; at least 1 */
+    bool backward;          /* blocks are computed from the last to the first */
     es_requantiser scaling; /* per-tensor; the output's for ADD */
     union {
         es_window window;
@@ -120,6 +124,10 @@ es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels);
 
 /* A tensor's values while running. */
 int8_t *es_model_values(const es_model *m, int16_t tensor);
+
+/* The memory that a kernel asked for by n->scratch_size, aligned to
+ * ES_ARENA_ALIGNMENT; its contents are lost between runs. */
+void *es_node_scratch(const es_model *m, const es_node *n);
 
 /* The per-channel multipliers and shifts of a node, in the arena. */
 const int32_t *es_node_multipliers(const es_model *m, const es_node *n);

@@ -7,6 +7,31 @@
 
 #include "model.h"
 
+/* Rows [first, end) of an operator's output: places along its dimension 1, which
+ * is time for a model that reads frames. */
+typedef struct {
+    int32_t first;
+    int32_t end;
+} es_rows;
+
+/* Elements [first, end) of a tensor that rows are made of. More than one batch
+ * is computed as a whole only. */
+static inline es_rows es_row_elements(const es_tensor *t, es_rows rows)
+{
+    const int32_t all = (int32_t)t->elements;
+    const int32_t row = t->rank > 1 ? all / (t->shape[0] * t->shape[1]) : all;
+    const es_rows elements = {rows.first * row, t->shape[0] == 1 || t->rank < 2 ? rows.end * row : all};
+
+    return elements;
+}
+
+/* How an operator's output rows come from its input rows. */
+typedef enum {
+    ES_WHOLE,    /* the output is computed as a whole, whatever `rows` says */
+    ES_SAME_ROW, /* output row r is made of input row r (of each operand that has rows) */
+    ES_WINDOW    /* output row r is made of the rows under n->u.window at r */
+} es_row_rule;
+
 typedef struct es_operator {
     const char *name;
     uint8_t code;        /* TensorFlow Lite's BuiltinOperator */
@@ -16,7 +41,12 @@ typedef struct es_operator {
     uint8_t max_inputs;
     /* Checks types, shapes and quantisation, and fills the node's constants. */
     es_status (*check)(es_model *m, es_node *n);
-    void (*run)(const es_model *m, const es_node *n);
+    /* Computes the output's rows `rows`, or all of it under ES_WHOLE. A kernel
+     * works through blocks of n->block rows, upwards or, if n->backward is set,
+     * downwards from the last; once it has written into a block it reads no input
+     * row that only blocks before it need, so that memory may be shared. */
+    void (*run)(const es_model *m, const es_node *n, es_rows rows);
+    es_row_rule rule;
     uint64_t (*macs)(const es_model *m, const es_node *n); /* NULL: none */
 } es_operator;
 
@@ -35,18 +65,18 @@ es_status es_relu6_check(es_model *m, es_node *n);
 es_status es_pad_check(es_model *m, es_node *n);
 es_status es_mean_check(es_model *m, es_node *n);
 
-void es_conv_run(const es_model *m, const es_node *n);
-void es_depthwise_conv_run(const es_model *m, const es_node *n);
-void es_fully_connected_run(const es_model *m, const es_node *n);
-void es_average_pool_run(const es_model *m, const es_node *n);
-void es_max_pool_run(const es_model *m, const es_node *n);
-void es_reshape_run(const es_model *m, const es_node *n);
-void es_softmax_run(const es_model *m, const es_node *n);
-void es_add_run(const es_model *m, const es_node *n);
-void es_relu_run(const es_model *m, const es_node *n);
-void es_relu6_run(const es_model *m, const es_node *n);
-void es_pad_run(const es_model *m, const es_node *n);
-void es_mean_run(const es_model *m, const es_node *n);
+void es_conv_run(const es_model *m, const es_node *n, es_rows rows);
+void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows);
+void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows);
+void es_average_pool_run(const es_model *m, const es_node *n, es_rows rows);
+void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows);
+void es_reshape_run(const es_model *m, const es_node *n, es_rows rows);
+void es_softmax_run(const es_model *m, const es_node *n, es_rows rows);
+void es_add_run(const es_model *m, const es_node *n, es_rows rows);
+void es_relu_run(const es_model *m, const es_node *n, es_rows rows);
+void es_relu6_run(const es_model *m, const es_node *n, es_rows rows);
+void es_pad_run(const es_model *m, const es_node *n, es_rows rows);
+void es_mean_run(const es_model *m, const es_node *n, es_rows rows);
 
 uint64_t es_conv_macs(const es_model *m, const es_node *n);
 uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n);

@@ -55,13 +55,14 @@ es_status es_add_check(es_model *m, es_node *n)
     return es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, ACTIVATION, 0));
 }
 
-void es_add_run(const es_model *m, const es_node *n)
+void es_add_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *out = &m->tensors[n->output];
     int8_t *y = es_model_values(m, n->output);
+    const es_rows part = es_row_elements(out, rows);
     uint32_t i;
 
-    for (i = 0; i < out->elements; i++) {
+    for (i = (uint32_t)part.first; i < (uint32_t)part.end; i++) {
         int32_t sum = 0;
         int operand;
 

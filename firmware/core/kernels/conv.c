@@ -96,7 +96,7 @@ static int32_t accumulate(const es_window *w, const overlap *o, const es_tensor 
     return sum;
 }
 
-void es_conv_run(const es_model *m, const es_node *n)
+void es_conv_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *weights = &m->tensors[n->inputs[1]];
@@ -108,7 +108,6 @@ void es_conv_run(const es_model *m, const es_node *n)
     const int32_t depth = weights->shape[3];
     const int32_t filter_size = w->filter_h * w->filter_w * depth;
     const int32_t filters_a_group = out->shape[3] / (in->shape[3] / depth);
-    int8_t *y = es_model_values(m, n->output);
     int32_t batch;
     int32_t row;
     int32_t column;
@@ -117,8 +116,10 @@ void es_conv_run(const es_model *m, const es_node *n)
     for (batch = 0; batch < out->shape[0]; batch++) {
         const int8_t *image =
             es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
+        int8_t *y = es_model_values(m, n->output) +
+                    (batch * out->shape[1] + rows.first) * out->shape[2] * out->shape[3];
 
-        for (row = 0; row < out->shape[1]; row++) {
+        for (row = rows.first; row < rows.end; row++) {
             overlap o;
 
             o.y = row * w->stride_h - w->pad_top;

@@ -73,7 +73,7 @@ static int32_t accumulate(const es_window *w, const es_tensor *in, const int8_t 
     return sum;
 }
 
-void es_depthwise_conv_run(const es_model *m, const es_node *n)
+void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
@@ -81,7 +81,6 @@ void es_depthwise_conv_run(const es_model *m, const es_node *n)
     const int32_t *multipliers = es_node_multipliers(m, n);
     const int8_t *shifts = es_node_shifts(m, n);
     const int8_t *filter = (const int8_t *)m->tensors[n->inputs[1]].constant;
-    int8_t *y = es_model_values(m, n->output);
     int32_t batch;
     int32_t row;
     int32_t column;
@@ -90,8 +89,10 @@ void es_depthwise_conv_run(const es_model *m, const es_node *n)
     for (batch = 0; batch < out->shape[0]; batch++) {
         const int8_t *image =
             es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
+        int8_t *y = es_model_values(m, n->output) +
+                    (batch * out->shape[1] + rows.first) * out->shape[2] * out->shape[3];
 
-        for (row = 0; row < out->shape[1]; row++) {
+        for (row = rows.first; row < rows.end; row++) {
             for (column = 0; column < out->shape[2]; column++) {
                 for (channel = 0; channel < out->shape[3]; channel++) {
                     const int32_t sum =

@@ -42,7 +42,7 @@ uint64_t es_fully_connected_macs(const es_model *m, const es_node *n)
     return (uint64_t)m->tensors[n->output].elements * (uint64_t)m->tensors[n->inputs[1]].shape[1];
 }
 
-void es_fully_connected_run(const es_model *m, const es_node *n)
+void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *weights = &m->tensors[n->inputs[1]];
@@ -54,6 +54,8 @@ void es_fully_connected_run(const es_model *m, const es_node *n)
     const int32_t depth = weights->shape[1];
     uint32_t done;
     int32_t unit;
+
+    (void)rows;
 
     for (done = 0; done < out->elements; done += (uint32_t)weights->shape[0]) {
         const int8_t *w = (const int8_t *)weights->constant;

@@ -35,16 +35,16 @@ static int32_t mean(int32_t sum, int32_t count)
 }
 
 /* Applies `n` to every window; the maximum or the mean of the values inside. */
-static void pool(const es_model *m, const es_node *n, bool average)
+static void pool(const es_model *m, const es_node *n, bool average, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
-    int8_t *y = es_model_values(m, n->output);
-    const uint32_t positions = out->elements / (uint32_t)out->shape[3];
+    const es_rows part = es_row_elements(out, rows);
+    int8_t *y = es_model_values(m, n->output) + part.first;
     uint32_t position;
 
-    for (position = 0; position < positions; position++) {
+    for (position = (uint32_t)(part.first / out->shape[3]); position < (uint32_t)(part.end / out->shape[3]); position++) {
         const int32_t column = (int32_t)(position % (uint32_t)out->shape[2]);
         const int32_t row = (int32_t)(position / (uint32_t)out->shape[2] % (uint32_t)out->shape[1]);
         const int32_t batch = (int32_t)(position / (uint32_t)(out->shape[1] * out->shape[2]));
@@ -77,12 +77,12 @@ static void pool(const es_model *m, const es_node *n, bool average)
     }
 }
 
-void es_average_pool_run(const es_model *m, const es_node *n)
+void es_average_pool_run(const es_model *m, const es_node *n, es_rows rows)
 {
-    pool(m, n, true);
+    pool(m, n, true, rows);
 }
 
-void es_max_pool_run(const es_model *m, const es_node *n)
+void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows)
 {
-    pool(m, n, false);
+    pool(m, n, false, rows);
 }

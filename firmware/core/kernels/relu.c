@@ -26,15 +26,16 @@ es_status es_relu_check(es_model *m, es_node *n)
     return es_fuse_activation(m, n, ES_ACTIVATION_RELU);
 }
 
-void es_relu_run(const es_model *m, const es_node *n)
+void es_relu_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const int8_t *x = es_model_values(m, n->inputs[0]);
     int8_t *y = es_model_values(m, n->output);
-    uint32_t i;
+    const es_rows part = es_row_elements(out, rows);
+    int32_t i;
 
-    for (i = 0; i < out->elements; i++) {
+    for (i = part.first; i < part.end; i++) {
         y[i] = es_output_value(n, x[i] - in->zero_point, n->scaling.multiplier, n->scaling.shift, out->zero_point);
     }
 }
@@ -50,13 +51,14 @@ es_status es_relu6_check(es_model *m, es_node *n)
     return status;
 }
 
-void es_relu6_run(const es_model *m, const es_node *n)
+void es_relu6_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const int8_t *x = es_model_values(m, n->inputs[0]);
     int8_t *y = es_model_values(m, n->output);
-    uint32_t i;
+    const es_rows part = es_row_elements(&m->tensors[n->output], rows);
+    int32_t i;
 
-    for (i = 0; i < m->tensors[n->output].elements; i++) {
+    for (i = part.first; i < part.end; i++) {
         y[i] = es_clamp_i8(x[i], n->low, n->high);
     }
 }

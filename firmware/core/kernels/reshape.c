@@ -18,8 +18,9 @@ es_status es_reshape_check(es_model *m, es_node *n)
     return ES_OK;
 }
 
-void es_reshape_run(const es_model *m, const es_node *n)
+void es_reshape_run(const es_model *m, const es_node *n, es_rows rows)
 {
     (void)m;
     (void)n;
+    (void)rows;
 }
