@@ -1,0 +1,53 @@
+#include "counter.h"
+
+#define TIMER_CONTROL (*(volatile uint32_t *)0x40000000)
+#define TIMER_VALUE (*(volatile uint32_t *)0x40000004)
+#define TIMER_RELOAD (*(volatile uint32_t *)0x40000008)
+
+enum { PATTERN = 0xA5 };
+
+extern uint8_t __stack_bottom[];
+
+static uint32_t overhead;
+
+uint32_t es_counter_now(void)
+{
+    return TIMER_VALUE;
+}
+
+uint32_t es_counter_since(uint32_t then)
+{
+    /* The timer counts down. */
+    return (uint32_t)((uint64_t)(then - TIMER_VALUE) * 5 / 8) - overhead;
+}
+
+void es_counter_start(void)
+{
+    TIMER_RELOAD = UINT32_MAX;
+    TIMER_VALUE = UINT32_MAX;
+    TIMER_CONTROL = 1;
+    overhead = 0;
+    overhead = es_counter_since(es_counter_now());
+}
+
+/* Not inlined, so that their own frames are as small as they look. */
+__attribute__((noinline)) void es_stack_paint(void)
+{
+    volatile uint8_t *const top = (volatile uint8_t *)__builtin_frame_address(0) - 64;
+    volatile uint8_t *p;
+
+    for (p = __stack_bottom; p < top; p++) {
+        *p = PATTERN;
+    }
+}
+
+__attribute__((noinline)) uint32_t es_stack_used(void)
+{
+    const uint8_t *const top = __builtin_frame_address(0);
+    const uint8_t *p = __stack_bottom;
+
+    while (p < top && *p == PATTERN) {
+        p++;
+    }
+    return (uint32_t)(top - p);
+}

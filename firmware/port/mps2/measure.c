@@ -1,0 +1,196 @@
+/* earshot-measure.elf: the firmware's core under QEMU, counted.
+ *
+ *   infer MODEL INPUTS OUTPUTS        scores of each input, and what a layer costs
+ *   features FRONTEND SAMPLES FRAMES  frames of a stream of samples, and what a step costs
+ *
+ * Files hold int8 values and little-endian int16 samples, read and written by
+ * semihosting. Prints one JSON object. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../core/frontend.h"
+#include "../../core/model.h"
+#include "../../core/operators.h"
+#include "counter.h"
+
+static es_model model;
+
+static int fail(const char *what, const char *why)
+{
+    (void)printf("{\"error\":\"%s: %s\"}\n", what, why);
+    return 1;
+}
+
+/* A whole file, aligned for any use; NULL if it cannot be read. */
+static void *read_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    void *bytes = NULL;
+    long end;
+
+    *size = 0;
+    if (f == NULL) {
+        return NULL;
+    }
+    if (fseek(f, 0, SEEK_END) == 0 && (end = ftell(f)) >= 0 && fseek(f, 0, SEEK_SET) == 0) {
+        bytes = malloc((size_t)end + 1);
+        *size = bytes == NULL ? 0 : fread(bytes, 1, (size_t)end, f);
+    }
+    (void)fclose(f);
+    return bytes;
+}
+
+static bool write_file(const char *path, const void *bytes, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    const bool written = f != NULL && fwrite(bytes, 1, size, f) == size;
+
+    return f != NULL && fclose(f) == 0 && written;
+}
+
+/* One more inference, operator by operator, counted. */
+static void print_layers(const int8_t *input)
+{
+    uint16_t i;
+
+    memcpy(es_model_values(&model, model.input), input, model.tensors[model.input].elements);
+    (void)printf("\"layers\":[");
+    for (i = 0; i < model.node_count; i++) {
+        const es_node *n = &model.nodes[i];
+        const es_tensor *out = &model.tensors[n->output];
+        const es_rows all = {0, out->rank > 1 ? out->shape[1] : 1};
+        const uint64_t macs = n->operator_->macs == NULL ? 0 : n->operator_->macs(&model, n);
+        const uint32_t start = es_counter_now();
+        uint32_t instructions;
+
+        n->operator_->run(&model, n, all);
+        instructions = es_counter_since(start);
+        (void)printf("%s{\"op\":\"%s\",\"instructions\":%lu,\"macs\":%lu}", i == 0 ? "" : ",", n->operator_->name,
+                     (unsigned long)instructions, (unsigned long)macs);
+    }
+    (void)printf("]");
+}
+
+static int infer(const char *model_path, const char *inputs_path, const char *outputs_path)
+{
+    size_t model_size;
+    size_t inputs_size;
+    const uint8_t *file = read_file(model_path, &model_size);
+    const int8_t *inputs = read_file(inputs_path, &inputs_size);
+    es_status status;
+    uint32_t opening;
+    uint32_t instructions = 0;
+    uint32_t stack = 0;
+    uint32_t start;
+    int8_t *outputs;
+    void *arena;
+    size_t in;
+    size_t out;
+    size_t runs;
+    size_t i;
+
+    if (file == NULL || inputs == NULL) {
+        return fail("files", "cannot be read");
+    }
+    start = es_counter_now();
+    status = es_model_open(&model, file, model_size);
+    if (status != ES_OK) {
+        return fail(es_error_name(status), es_error_text(status));
+    }
+    arena = malloc(model.arena_size);
+    status = es_model_load(&model, arena, model.arena_size);
+    opening = es_counter_since(start);
+    if (status != ES_OK) {
+        return fail(es_error_name(status), es_error_text(status));
+    }
+    in = model.tensors[model.input].elements;
+    out = model.tensors[model.output].elements;
+    runs = inputs_size / in;
+    outputs = malloc(runs * out + 1);
+    if (runs == 0 || inputs_size % in != 0 || outputs == NULL) {
+        return fail("inputs", "not a whole number of inputs");
+    }
+    for (i = 0; i < runs; i++) {
+        uint32_t used;
+
+        es_stack_paint();
+        start = es_counter_now();
+        status = es_model_run(&model, inputs + i * in, in, outputs + i * out, out);
+        instructions = es_counter_since(start);
+        used = es_stack_used();
+        stack = used > stack ? used : stack;
+        if (status != ES_OK) {
+            return fail(es_error_name(status), es_error_text(status));
+        }
+    }
+    (void)printf("{\"runs\":%lu,\"instructions\":%lu,\"opening_instructions\":%lu,\"macs\":%lu,\"arena_bytes\":%lu,"
+                 "\"stack_bytes\":%lu,",
+                 (unsigned long)runs, (unsigned long)instructions, (unsigned long)opening,
+                 (unsigned long)es_model_macs(&model), (unsigned long)model.arena_size, (unsigned long)stack);
+    print_layers(inputs + (runs - 1) * in);
+    (void)printf("}\n");
+    return write_file(outputs_path, outputs, runs * out) ? 0 : fail(outputs_path, "cannot be written");
+}
+
+static int features(const char *id, const char *samples_path, const char *frames_path)
+{
+    static es_frontend_stream stream;
+    const es_frontend *f = es_frontend_find(id);
+    size_t size;
+    const int16_t *samples = read_file(samples_path, &size);
+    size_t count = size / sizeof *samples;
+    size_t done = 0;
+    size_t frames = 0;
+    uint32_t stack = 0;
+    uint32_t most = 0;
+    uint64_t total = 0;
+    int8_t *out;
+
+    if (f == NULL || samples == NULL || count < f->window) {
+        return fail("arguments", "an unknown front end, or a file with less than a window of samples");
+    }
+    out = malloc((count / f->step + 1) * f->channels);
+    if (out == NULL) {
+        return fail("samples", "too many");
+    }
+    es_frontend_reset(&stream, f);
+    while (done < count) {
+        const size_t wanted = count - done < f->step ? count - done : f->step;
+        size_t taken;
+        uint32_t start;
+        uint32_t instructions;
+        uint32_t used;
+        bool complete;
+
+        es_stack_paint();
+        start = es_counter_now();
+        complete = es_frontend_feed(&stream, samples + done, wanted, &taken, out + frames * f->channels);
+        instructions = es_counter_since(start);
+        used = es_stack_used();
+        stack = used > stack ? used : stack;
+        done += taken;
+        if (complete) {
+            frames++;
+            total += instructions;
+            most = instructions > most ? instructions : most;
+        }
+    }
+    (void)printf("{\"frames\":%lu,\"instructions_a_step\":%lu,\"most_instructions_a_step\":%lu,\"stream_bytes\":%lu,"
+                 "\"stack_bytes\":%lu}\n",
+                 (unsigned long)frames, (unsigned long)(total / (frames == 0 ? 1 : frames)), (unsigned long)most,
+                 (unsigned long)sizeof stream, (unsigned long)stack);
+    return write_file(frames_path, out, frames * f->channels) ? 0 : fail(frames_path, "cannot be written");
+}
+
+int main(int argc, char **argv)
+{
+    es_counter_start();
+    if (argc == 5 && strcmp(argv[1], "infer") == 0) {
+        return infer(argv[2], argv[3], argv[4]);
+    }
+    if (argc == 5 && strcmp(argv[1], "features") == 0) {
+        return features(argv[2], argv[3], argv[4]);
+    }
+    return fail("usage", "infer MODEL INPUTS OUTPUTS, or features FRONTEND SAMPLES FRAMES");
+}
