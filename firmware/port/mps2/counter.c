@@ -6,8 +6,6 @@
 
 enum { PATTERN = 0xA5 };
 
-extern uint8_t __stack_bottom[];
-
 static uint32_t overhead;
 
 uint32_t es_counter_now(void)
@@ -30,24 +28,25 @@ void es_counter_start(void)
     overhead = es_counter_since(es_counter_now());
 }
 
-/* Not inlined, so that their own frames are as small as they look. */
+/* Semihosting places stack and heap; what is measured is painted below the
+ * caller's frame. Not inlined, so that their own frames are as small as they look. */
 __attribute__((noinline)) void es_stack_paint(void)
 {
-    volatile uint8_t *const top = (volatile uint8_t *)__builtin_frame_address(0) - 64;
+    volatile uint8_t *const frame = __builtin_frame_address(0);
     volatile uint8_t *p;
 
-    for (p = __stack_bottom; p < top; p++) {
+    for (p = frame - ES_STACK_PAINTED; p < frame - 64; p++) {
         *p = PATTERN;
     }
 }
 
 __attribute__((noinline)) uint32_t es_stack_used(void)
 {
-    const uint8_t *const top = __builtin_frame_address(0);
-    const uint8_t *p = __stack_bottom;
+    const uint8_t *const frame = __builtin_frame_address(0);
+    const uint8_t *p = frame - ES_STACK_PAINTED;
 
-    while (p < top && *p == PATTERN) {
+    while (p < frame && *p == PATTERN) {
         p++;
     }
-    return (uint32_t)(top - p);
+    return (uint32_t)(frame - p);
 }

@@ -17,7 +17,10 @@ uint32_t es_counter_now(void);
 /* Instructions since `then`, less those of the measurement itself; up to 2.6e9. */
 uint32_t es_counter_since(uint32_t then);
 
-/* Fills the free part of the stack with a pattern. */
+/* The most stack that can be measured. */
+#define ES_STACK_PAINTED 16384u
+
+/* Fills the stack below the caller with a pattern. */
 void es_stack_paint(void);
 
 /* Bytes of stack below the caller that were written since es_stack_paint. */
