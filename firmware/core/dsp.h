@@ -1,0 +1,138 @@
+/* The instructions of Arm's DSP extension that the fast code uses: two 16-bit
+ * numbers in a word, `low` and `high`.
+ *
+ * Where the processor has them they are single instructions; elsewhere they are
+ * exact C, so that the same code can be tested on any machine: ES_DSP=1 chooses
+ * it there. Without ES_DSP the portable code runs. */
+#ifndef ES_DSP_H
+#define ES_DSP_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+#define ES_DSP_NATIVE 1
+#else
+#define ES_DSP_NATIVE 0
+#endif
+
+#ifndef ES_DSP
+#define ES_DSP ES_DSP_NATIVE
+#endif
+
+/* Four bytes as they lie in memory, at any address: one LDR on a Cortex-M4. */
+static inline uint32_t es_load_word(const void *p)
+{
+    uint32_t word;
+
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static inline void es_store_word(void *p, uint32_t word)
+{
+    memcpy(p, &word, sizeof word);
+}
+
+static inline int32_t es_low16(uint32_t x)
+{
+    return (int16_t)(x & 0xFFFF);
+}
+
+static inline int32_t es_high16(uint32_t x)
+{
+    return (int16_t)(x >> 16);
+}
+
+static inline uint32_t es_pack16(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFF) | ((uint32_t)high << 16);
+}
+
+/* low(a), low(b): PKHBT. */
+static inline uint32_t es_pack_lows(uint32_t a, uint32_t b)
+{
+    return (a & 0xFFFF) | (b << 16);
+}
+
+/* high(a), high(b): PKHTB. */
+static inline uint32_t es_pack_highs(uint32_t a, uint32_t b)
+{
+    return (a >> 16) | (b & 0xFFFF0000u);
+}
+
+#if ES_DSP_NATIVE
+
+static inline int32_t es_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlad((int16x2_t)a, (int16x2_t)b, sum);
+}
+
+static inline uint32_t es_sxtb16(uint32_t x)
+{
+    return (uint32_t)__sxtb16((int8x4_t)x);
+}
+
+/* GCC joins the rotation to the instruction. */
+static inline uint32_t es_sxtb16_high(uint32_t x)
+{
+    return (uint32_t)__sxtb16((int8x4_t)((x >> 8) | (x << 24)));
+}
+
+static inline uint32_t es_add16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
+}
+
+static inline uint32_t es_subtract16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b);
+}
+
+static inline int32_t es_saturate8(int32_t x)
+{
+    return __ssat(x, 8);
+}
+
+#else
+
+/* sum + low(a) * low(b) + high(a) * high(b), modulo 2^32. */
+static inline int32_t es_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(es_low16(a) * es_low16(b)) +
+                     (uint32_t)(es_high16(a) * es_high16(b)));
+}
+
+/* Bytes 0 and 2 as signed 16-bit numbers. */
+static inline uint32_t es_sxtb16(uint32_t x)
+{
+    return es_pack16((int8_t)(x & 0xFF), (int8_t)(x >> 16 & 0xFF));
+}
+
+/* Bytes 1 and 3 as signed 16-bit numbers. */
+static inline uint32_t es_sxtb16_high(uint32_t x)
+{
+    return es_sxtb16(x >> 8);
+}
+
+/* Sums of the lows and of the highs, each modulo 2^16. */
+static inline uint32_t es_add16(uint32_t a, uint32_t b)
+{
+    return es_pack16(es_low16(a) + es_low16(b), es_high16(a) + es_high16(b));
+}
+
+static inline uint32_t es_subtract16(uint32_t a, uint32_t b)
+{
+    return es_pack16(es_low16(a) - es_low16(b), es_high16(a) - es_high16(b));
+}
+
+/* The nearest number in -128..127. */
+static inline int32_t es_saturate8(int32_t x)
+{
+    return x < -128 ? -128 : x > 127 ? 127 : x;
+}
+
+#endif
+
+#endif
