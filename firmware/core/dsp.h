@@ -50,18 +50,6 @@ static inline uint32_t es_pack16(int32_t low, int32_t high)
     return ((uint32_t)low & 0xFFFF) | ((uint32_t)high << 16);
 }
 
-/* low(a), low(b): PKHBT. */
-static inline uint32_t es_pack_lows(uint32_t a, uint32_t b)
-{
-    return (a & 0xFFFF) | (b << 16);
-}
-
-/* high(a), high(b): PKHTB. */
-static inline uint32_t es_pack_highs(uint32_t a, uint32_t b)
-{
-    return (a >> 16) | (b & 0xFFFF0000u);
-}
-
 #if ES_DSP_NATIVE
 
 static inline int32_t es_smlad(uint32_t a, uint32_t b, int32_t sum)
@@ -74,10 +62,30 @@ static inline uint32_t es_sxtb16(uint32_t x)
     return (uint32_t)__sxtb16((int8x4_t)x);
 }
 
-/* GCC joins the rotation to the instruction. */
+/* GCC has no intrinsic for the rotating form and does not find it by itself;
+ * nor does it find the packing instructions. */
 static inline uint32_t es_sxtb16_high(uint32_t x)
 {
-    return (uint32_t)__sxtb16((int8x4_t)((x >> 8) | (x << 24)));
+    uint32_t wide;
+
+    __asm("sxtb16 %0, %1, ror #8" : "=r"(wide) : "r"(x));
+    return wide;
+}
+
+static inline uint32_t es_pack_lows(uint32_t a, uint32_t b)
+{
+    uint32_t packed;
+
+    __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(packed) : "r"(a), "r"(b));
+    return packed;
+}
+
+static inline uint32_t es_pack_highs(uint32_t a, uint32_t b)
+{
+    uint32_t packed;
+
+    __asm("pkhtb %0, %2, %1, asr #16" : "=r"(packed) : "r"(a), "r"(b));
+    return packed;
 }
 
 static inline uint32_t es_add16(uint32_t a, uint32_t b)
@@ -92,10 +100,22 @@ static inline uint32_t es_subtract16(uint32_t a, uint32_t b)
 
 static inline int32_t es_saturate8(int32_t x)
 {
-    return __ssat(x, 8);
+    return (int32_t)__ssat(x, 8);
 }
 
 #else
+
+/* low(a), low(b). */
+static inline uint32_t es_pack_lows(uint32_t a, uint32_t b)
+{
+    return (a & 0xFFFF) | (b << 16);
+}
+
+/* high(a), high(b). */
+static inline uint32_t es_pack_highs(uint32_t a, uint32_t b)
+{
+    return (a >> 16) | (b & 0xFFFF0000u);
+}
 
 /* sum + low(a) * low(b) + high(a) * high(b), modulo 2^32. */
 static inline int32_t es_smlad(uint32_t a, uint32_t b, int32_t sum)
