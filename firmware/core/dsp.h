@@ -100,7 +100,10 @@ static inline uint32_t es_subtract16(uint32_t a, uint32_t b)
 
 static inline int32_t es_saturate8(int32_t x)
 {
-    return (int32_t)__ssat(x, 8);
+    int32_t near;
+
+    __asm("ssat %0, #8, %1" : "=r"(near) : "r"(x));
+    return near;
 }
 
 #else
