@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from earshot import clips as clip_files
-from earshot import datasets, device, doctor, evaluate, imports, localcloud, releases, runs
+from earshot import board, datasets, device, doctor, evaluate, imports, localcloud, releases, runs
 from earshot.errors import EarshotError
 from earshot.follow import Bars, Follower
 from earshot.target import Target, choose, dumps
@@ -49,6 +49,7 @@ clips_app = typer.Typer(help="Clips in the bucket.", no_args_is_help=True)
 runs_app = typer.Typer(help="Training runs: what became of the clips.", invoke_without_command=True)
 models_app = typer.Typer(help="Models, by version.", invoke_without_command=True)
 device_app = typer.Typer(help="A board on this machine.", no_args_is_help=True)
+board_app = typer.Typer(help="What a model costs on a board's Cortex-M4.", no_args_is_help=True)
 for name, group in (
     ("local", local_app),
     ("data", data_app),
@@ -56,6 +57,7 @@ for name, group in (
     ("runs", runs_app),
     ("models", models_app),
     ("device", device_app),
+    ("board", board_app),
 ):
     app.add_typer(group, name=name)
 
@@ -408,6 +410,16 @@ def device_listen(
         screen.print_json(dumps(event), indent=None) if as_json else screen.print(device_line(event))
 
 
+@board_app.command("count")
+def board_count(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="Any int8 model.")],
+    inputs: Annotated[int, typer.Option(help="Compare with TensorFlow Lite Micro on so many.", min=1, max=100)] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Instructions of an inference in all and by layer, arena, and whether the answers equal TFLM's (status 1: not)."""
+    raise typer.Exit(board.count(model, ["--inputs", str(inputs)] + ["--json"] * as_json))
+
+
 # --- evaluate, doctor ----------------------------------------------------------------------------------------------
 
 
@@ -416,16 +428,17 @@ def evaluate_model(
     model: Annotated[Path, typer.Argument(metavar="MODEL.tflite")],
     clips: Annotated[Path, typer.Argument(metavar="CLIPS_DIR", help="Holds <label>/<name>.wav or .flac.")],
     engine: Annotated[
-        str, typer.Option(help="tflm (TensorFlow Lite Micro) or firmware (the board's C code).")
+        str,
+        typer.Option(help="tflm (TensorFlow Lite Micro), firmware (the board's C), qemu (the same on a Cortex-M4)."),
     ] = "tflm",
     labels: Annotated[str | None, typer.Option(help="Labels in order, for a model that carries none.")] = None,
     per_clip: Annotated[bool, typer.Option("--per-clip", help="List every answer with its scores.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Evaluate only so many clips.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate only so many clips (qemu: 200).", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy, recall and confusion of an int8 model on a folder of clips."""
     if engine not in evaluate.ENGINES:
-        raise typer.BadParameter(f"--engine {engine}: choose {' or '.join(evaluate.ENGINES)}")
+        raise typer.BadParameter(f"--engine {engine}: choose {', '.join(evaluate.ENGINES)}")
     arguments = ["--json"] * as_json + ["--per-clip"] * per_clip
     arguments += ["--labels", labels] if labels else []
     arguments += ["--limit", str(limit)] if limit else []

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from earshot.project import JOBS, build_firmware, interpreter
 
-ENGINES = ("tflm", "firmware")
+# What each engine needs to be built first.
+ENGINES: dict[str, tuple[str, ...]] = {"tflm": (), "firmware": ("host",), "qemu": ("host", "mps2")}
 
 
 def command(*arguments: str) -> list[str]:
@@ -27,8 +28,8 @@ def evaluate(model: Path, clips: Path, arguments: list[str], engine: str) -> int
     Returns:
         Its exit status.
     """
-    if engine == "firmware":
-        build_firmware()
+    if ENGINES[engine]:
+        build_firmware(*ENGINES[engine])
     run = subprocess.run(
         command("kws.evaluate", str(model), str(clips), "--engine", engine, *arguments), env=environment(), check=False
     )

@@ -3,7 +3,7 @@
 Clips lie in `<label>/…/<file>.wav` or `.flac`. A label that the model has no class for is `unknown`,
 `_silence_` is `silence`; `_background_noise_` holds long recordings, not clips, and is skipped.
 Engine `tflm` computes features by `kws` and answers by TFLM's kernels; engine `firmware` does both by the
-board's own code. Their scores are equal where both are right. With `--stream` the clips are also spoken into the
+board's own code, engine `qemu` by the same code on an emulated Cortex-M4. Their scores are equal where both are right. With `--stream` the clips are also spoken into the
 noise recordings, as `kws.scenes` says, and heard with the recogniser that the model carries.
 """
 
@@ -27,6 +27,7 @@ from kws import (
     flatbuffer,
     metrics,
     parallel,
+    qemu,
     recognise,
     recordings,
     scenes,
@@ -41,7 +42,11 @@ from kws.splits import TEST
 
 SUFFIXES = (".wav", ".flac")
 
+ENGINES = ("tflm", "firmware", "qemu")
+
 _CLIPS_AT_ONCE = 256
+# An emulated processor is slow: it judges a sample unless it is told how many.
+_QEMU_SAMPLE = 200
 
 
 class EvaluationError(ValueError):
@@ -96,13 +101,14 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
     Args:
         content: the .tflite file.
         name: what to call it in errors.
-        engine: `tflm` or `firmware`.
+        engine: of ENGINES.
         labels: of a model that carries none.
 
     Raises:
         EvaluationError: no labels, labels or front end that do not fit.
         flatbuffer.ModelFileError: the file is no model that the engine can run.
         firmware.LibraryError: the board's library is missing.
+        qemu.QemuError: the emulator is missing.
     """
     card = flatbuffer.card_of(content, name)
     known = tuple(card["labels"]) if card else tuple(labels or ())
@@ -119,15 +125,16 @@ def open_subject(content: bytes, name: str, engine: str, labels: Sequence[str] |
 
     model: Model
     compute: Callable[[features.Clips], features.Features]
-    if engine == "firmware":
+    if engine in ("firmware", "qemu"):
         library = firmware.Library()
         if front_end.id not in library.front_end_ids:
             raise EvaluationError(
                 f"{name}: front end {front_end.id}, the board computes {', '.join(library.front_end_ids)}; build "
                 "matching firmware"
             )
-        model = library.open(content, name)
-        compute = partial(library.features, front_end=front_end)
+        emulated = engine == "qemu"
+        model = qemu.Model(library, content, name) if emulated else library.open(content, name)
+        compute = partial(qemu.clip_features if emulated else library.features, front_end=front_end)
     else:
         tflm.try_out(content, name)
         model = tflm.Model(content, name)
@@ -311,12 +318,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog="kws.evaluate", description="Judge an int8 model on a folder of clips.")
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
     parser.add_argument("clips", type=Path, metavar="CLIPS_DIR", help="folder of <label>/<clip>.wav or .flac")
-    parser.add_argument("--engine", choices=("tflm", "firmware"), default="tflm")
+    parser.add_argument("--engine", choices=ENGINES, default="tflm")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--labels", type=_labels, help="comma separated, for a model that carries none")
     parser.add_argument("--per-clip", action="store_true", help="list every clip's answer and scores")
     parser.add_argument("--stream", action="store_true", help="speak the clips into noise, too, and listen as a board")
-    parser.add_argument("--limit", type=_limit, help="judge so many clips, spread evenly over all")
+    parser.add_argument("--limit", type=_limit, help="judge so many clips, spread evenly over all; qemu: 200")
     chosen = parser.parse_args(arguments)
     if not chosen.model.is_file():
         parser.error(f"{chosen.model}: no such file")
@@ -329,14 +336,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 with figures, 1 where nothing could be judged, 2 for wrong usage."""
     chosen = _arguments(arguments)
     clips = find_clips(chosen.clips)
-    if chosen.limit and chosen.limit < len(clips):
-        clips = [clips[index * len(clips) // chosen.limit] for index in range(chosen.limit)]
+    limit = chosen.limit or (_QEMU_SAMPLE if chosen.engine == "qemu" else None)
+    if limit and limit < len(clips):
+        clips = [clips[index * len(clips) // limit] for index in range(limit)]
     try:
         subject = open_subject(chosen.model.read_bytes(), chosen.model.name, chosen.engine, chosen.labels)
         figures = {"model": str(chosen.model), **evaluate(subject, chosen.clips, clips)}
         if chosen.stream:
             figures["streaming"] = stream(subject, chosen.clips, clips)
-    except (EvaluationError, flatbuffer.ModelFileError, firmware.LibraryError) as error:
+    except (EvaluationError, flatbuffer.ModelFileError, firmware.LibraryError, qemu.QemuError) as error:
         sys.stderr.write(f"kws.evaluate: {error}\n")
         return 1
     per_clip = figures["per_clip"]

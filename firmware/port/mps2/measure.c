@@ -2,6 +2,7 @@
  *
  *   infer MODEL INPUTS OUTPUTS        scores of each input, and what a layer costs
  *   features FRONTEND SAMPLES FRAMES  frames of a stream of samples, and what a step costs
+ *   clips FRONTEND SAMPLES FEATURES   features of clips of 16,000 samples each
  *
  * Files hold int8 values and little-endian int16 samples, read and written by
  * semihosting. Prints one JSON object. */
@@ -183,6 +184,35 @@ static int features(const char *id, const char *samples_path, const char *frames
     return write_file(frames_path, out, frames * f->channels) ? 0 : fail(frames_path, "cannot be written");
 }
 
+static int clips(const char *id, const char *samples_path, const char *features_path)
+{
+    const es_frontend *f = es_frontend_find(id);
+    size_t size;
+    const int16_t *samples = read_file(samples_path, &size);
+    const size_t clip_count = size / (ES_FRONTEND_CLIP_SAMPLES * sizeof *samples);
+    int8_t *out;
+    size_t i;
+
+    if (f == NULL || samples == NULL || clip_count == 0 || size % (ES_FRONTEND_CLIP_SAMPLES * sizeof *samples) != 0) {
+        return fail("arguments", "an unknown front end, or not a whole number of clips");
+    }
+    out = malloc(clip_count * es_frontend_features(f));
+    if (out == NULL) {
+        return fail("samples", "too many");
+    }
+    for (i = 0; i < clip_count; i++) {
+        const es_status status = es_frontend_clip(f, samples + i * ES_FRONTEND_CLIP_SAMPLES, ES_FRONTEND_CLIP_SAMPLES,
+                                                  out + i * es_frontend_features(f));
+
+        if (status != ES_OK) {
+            return fail(es_error_name(status), es_error_text(status));
+        }
+    }
+    (void)printf("{\"clips\":%lu}\n", (unsigned long)clip_count);
+    return write_file(features_path, out, clip_count * es_frontend_features(f)) ? 0
+                                                                                 : fail(features_path, "cannot be written");
+}
+
 int main(int argc, char **argv)
 {
     es_counter_start();
@@ -192,5 +222,9 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "features") == 0) {
         return features(argv[2], argv[3], argv[4]);
     }
-    return fail("usage", "infer MODEL INPUTS OUTPUTS, or features FRONTEND SAMPLES FRAMES");
+    if (argc == 5 && strcmp(argv[1], "clips") == 0) {
+        return clips(argv[2], argv[3], argv[4]);
+    }
+    return fail("usage", "infer MODEL INPUTS OUTPUTS, features FRONTEND SAMPLES FRAMES, or clips FRONTEND SAMPLES "
+                         "FEATURES");
 }
