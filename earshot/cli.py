@@ -25,8 +25,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from earshot import clips as clip_files
 from earshot import board, datasets, device, doctor, evaluate, imports, localcloud, releases, runs
+from earshot import clips as clip_files
 from earshot.errors import EarshotError
 from earshot.follow import Bars, Follower
 from earshot.target import Target, choose, dumps

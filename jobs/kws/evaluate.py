@@ -3,8 +3,9 @@
 Clips lie in `<label>/…/<file>.wav` or `.flac`. A label that the model has no class for is `unknown`,
 `_silence_` is `silence`; `_background_noise_` holds long recordings, not clips, and is skipped.
 Engine `tflm` computes features by `kws` and answers by TFLM's kernels; engine `firmware` does both by the
-board's own code, engine `qemu` by the same code on an emulated Cortex-M4. Their scores are equal where both are right. With `--stream` the clips are also spoken into the
-noise recordings, as `kws.scenes` says, and heard with the recogniser that the model carries.
+board's own code, engine `qemu` by the same code on an emulated Cortex-M4. Their scores are equal where all are
+right. With `--stream` the clips are also spoken into the noise recordings, as `kws.scenes` says, and heard with
+the recogniser that the model carries.
 """
 
 import argparse
