@@ -85,7 +85,7 @@ def flash() -> dict[str, dict[str, int]]:
 
 def _objects(start: str) -> Iterator[Path]:
     path = OBJECTS / start
-    yield from sorted(path.glob("*.o")) if start.endswith("/") else [path.with_suffix(".o")]
+    yield from sorted(path.glob("*.o") if start.endswith("/") else path.parent.glob(f"{path.name}.o"))
 
 
 def figures() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Their weights are drawn, not trained: instructions hardly depend on them, and nothing needs to be trained first.
 """
 
+import functools
+
 import keras
 import numpy as np
 from kws import features, models, quantise, training
@@ -58,10 +60,7 @@ def make(name: str, front_end: str = features.MICRO.name) -> bytes:
     training.prepare(SEED)
     shape = features.front_end(front_end).shape
     own = {"tiny_depthwise": tiny_depthwise, "ds_cnn_49x40": ds_cnn_49x40}
-    if name in own:
-        model = own[name]((*shape, 1), CLASSES)
-    else:
-        model = models.build(name, (*shape, 1), CLASSES)
+    model = (own.get(name) or functools.partial(models.build, name))((*shape, 1), CLASSES)
     random = np.random.default_rng(SEED)
     for weight in model.weights:
         if weight.name in ("gamma", "moving_variance"):
