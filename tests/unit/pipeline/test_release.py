@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -165,6 +166,49 @@ int main(void)
     subprocess.run([shutil.which("gcc"), *objects, "-o", tmp_path / "main"], check=True)
     told = subprocess.run([tmp_path / "main"], check=True, capture_output=True)
     assert told.stdout == bundles.MODEL + bundle.golden_x + bundle.golden_y
+
+
+ARM = "arm-none-eabi-"
+CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+
+
+@pytest.mark.skipif(not shutil.which(f"{ARM}gcc"), reason="gcc-arm-none-eabi is not installed")
+@pytest.mark.parametrize(
+    ("defined", "section"),
+    [
+        ([], ".rodata"),
+        (['-DCY_ML_MODEL_MEM=const __attribute__((section(".earshot_model")))'], ".earshot_model"),
+    ],
+)
+def test_modustoolbox_files_place_the_model_in_flash_on_the_board(tmp_path, defined, section):
+    # GIVEN a release's files for ModusToolbox ML
+    bundle = read_bundle(bundles.archive(bundles.files()))
+    release = model_files(bundle, Version(3))
+    folder = "mtb_ml_gen/mtb_ml_models"
+    for path in (path for path in release if path.startswith(folder)):
+        (tmp_path / Path(path).name).write_bytes(release[path])
+    # WHEN they are compiled for the board, as they are or with the library's macro set, from C++ too
+    compiled = tmp_path / "model.o"
+    flags = [*CORTEX_M4, "-O2", "-Wall", "-Wextra", "-Werror", *defined, "-I", tmp_path, "-c"]
+    source = tmp_path / "EARSHOT_tflm_model_int8x8.c"
+    subprocess.run([f"{ARM}gcc", "-std=c99", *flags, source, "-o", compiled], check=True)
+    user = tmp_path / "user.cpp"
+    user.write_text(
+        '#include "EARSHOT_tflm_model_int8x8.h"\n'
+        "alignas(16) uint8_t arena[EARSHOT_ARENA_SIZE];\n"
+        "const uint8_t *first() { return EARSHOT_model_bin; }\n"
+    )
+    subprocess.run([f"{ARM}gcc", *flags, user, "-o", tmp_path / "user.o"], check=True)
+    # THEN the array is in flash, alone in its section and aligned, and holds the model's very bytes
+    names = subprocess.run([f"{ARM}nm", compiled, tmp_path / "user.o"], check=True, capture_output=True, text=True)
+    assert re.search(r"[Rr] EARSHOT_model_bin$", names.stdout, re.M)
+    assert re.search(r"U EARSHOT_model_bin$", names.stdout, re.M)
+    held = tmp_path / "held.bin"
+    subprocess.run([f"{ARM}objcopy", "-O", "binary", "-j", section, compiled, held], check=True)
+    assert held.read_bytes() == bundles.MODEL
+    headers = subprocess.run([f"{ARM}objdump", "-h", compiled], check=True, capture_output=True, text=True).stdout
+    alignment = next(line.split()[-1] for line in headers.splitlines() if line.split()[1:2] == [section])
+    assert alignment == "2**2"
 
 
 OFFER = ModelFile(Version(3), BOARD, f"/1.0.3/{BOARD}/model.img", 20480, "e" * 64)
