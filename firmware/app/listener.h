@@ -40,11 +40,12 @@ typedef struct es_listener {
     const es_uart *uart;
     es_stream stream;
     int16_t samples[ES_FRONTEND_STEP];
-    uint8_t brightness; /* of the light, now */
-    uint32_t unshown;   /* samples heard since the light was set */
-    bool heard;         /* the last step heard `word` */
-    es_word word;       /* the last word */
-    uint32_t lost;      /* samples lost in the last step */
+    uint8_t brightness;  /* of the light, now */
+    uint32_t shown;      /* samples heard since it was set */
+    size_t count;        /* samples heard in the last step */
+    bool heard;          /* the last step heard `word` */
+    es_word word;        /* the last word */
+    uint32_t lost;       /* samples lost before the last step */
     uint32_t lost_total; /* since the start; wraps */
 } es_listener;
 

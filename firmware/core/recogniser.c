@@ -20,7 +20,7 @@ static void keep(es_recogniser *r, const int8_t *scores, uint32_t at_ms)
     const uint32_t average_ms = (uint32_t)r->card->recogniser.average_ms;
     uint16_t slot;
 
-    while (r->count > 0 && r->at_ms[r->first] + average_ms < at_ms) {
+    while (r->count > 0 && at_ms - r->at_ms[r->first] > average_ms) {
         drop_oldest(r);
     }
     if (r->count == ES_RECOGNISER_RESULTS) {
@@ -43,7 +43,7 @@ static uint8_t average(const es_recogniser *r, uint8_t label)
     return (uint8_t)(sum / r->count);
 }
 
-static bool is_keyword(const char *label)
+bool es_recogniser_is_keyword(const char *label)
 {
     return strcmp(label, "unknown") != 0 && strcmp(label, "silence") != 0;
 }
@@ -67,7 +67,7 @@ bool es_recogniser_push(es_recogniser *r, const int8_t *scores, uint32_t at_ms, 
             best = value;
         }
     }
-    if (!is_keyword(r->card->labels[top]) || best <= s->threshold) {
+    if (!es_recogniser_is_keyword(r->card->labels[top]) || best <= s->threshold) {
         return false;
     }
     if (r->last_label == top && at_ms - r->last_at_ms <= (uint32_t)s->suppression_ms) {

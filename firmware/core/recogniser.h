@@ -17,7 +17,10 @@
  * A stream is fed so: features start as if `silence features` (-128) had
  * filled the window; after every ES_RECOGNISER_HOP-th frame the model runs on the
  * last 49 frames, and at_ms is the end of the newest frame's window in
- * milliseconds since the start of the stream: 30 + 20 * (frames - 1). */
+ * milliseconds since the start of the stream: 30 + 20 * (frames - 1). It wraps
+ * after 2^32 ms (49.7 days); all comparisons are of differences, so that the
+ * rule holds across it, but for one thing: a word heard 49.7 days after the
+ * last, which was the same, may be taken for a repetition. */
 #ifndef ES_RECOGNISER_H
 #define ES_RECOGNISER_H
 
@@ -44,6 +47,9 @@ typedef struct {
 
 /* The card must stay where it is. */
 void es_recogniser_reset(es_recogniser *r, const es_card *card);
+
+/* Whether a label is a word to hear: neither "unknown" nor "silence". */
+bool es_recogniser_is_keyword(const char *label);
 
 /* Takes one result; true when a word was heard. */
 bool es_recogniser_push(es_recogniser *r, const int8_t *scores, uint32_t at_ms, es_word *word);

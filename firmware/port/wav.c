@@ -1,8 +1,8 @@
 #include "wav.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "file.h"
 
 enum { FORMAT_PCM = 1, FORMAT_EXTENSIBLE = 0xFFFE, EXTENSIBLE_BYTES = 40 };
 
@@ -74,64 +74,28 @@ es_status es_wav_parse(const uint8_t *file, size_t size, size_t *data_offset, si
     return ES_ERR_WAV;
 }
 
-/* All bytes of a file of at most ES_WAV_FILE_BYTES, or NULL. */
-static uint8_t *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    uint8_t *bytes = NULL;
-    size_t room = 0;
-
-    *size = 0;
-    if (f == NULL) {
-        return NULL;
-    }
-    for (;;) {
-        size_t n;
-
-        if (*size == room) {
-            uint8_t *larger;
-
-            room = room == 0 ? 65536 : 2 * room;
-            larger = room > 2 * ES_WAV_FILE_BYTES ? NULL : realloc(bytes, room);
-            if (larger == NULL) {
-                break;
-            }
-            bytes = larger;
-        }
-        n = fread(bytes + *size, 1, room - *size, f);
-        *size += n;
-        if (n == 0) {
-            if (ferror(f) == 0 && *size <= ES_WAV_FILE_BYTES) {
-                (void)fclose(f);
-                return bytes;
-            }
-            break;
-        }
-    }
-    (void)fclose(f);
-    free(bytes);
-    return NULL;
-}
-
 es_status es_wav_read(const char *path, int16_t **samples, size_t *count)
 {
     size_t size;
     size_t offset;
-    uint8_t *file = read_file(path, &size);
+    uint8_t *file = es_file_load(path, &size);
     es_status status;
     size_t i;
 
+    *samples = (int16_t *)(void *)file;
+    *count = 0;
     if (file == NULL) {
         return ES_ERR_WAV;
     }
     status = es_wav_parse(file, size, &offset, count);
-    *samples = status == ES_OK ? malloc(*count * sizeof **samples) : NULL;
-    if (status == ES_OK && *samples == NULL) {
-        status = ES_ERR_WAV_SIZE;
+    if (status != ES_OK) {
+        return status;
     }
-    for (i = 0; status == ES_OK && i < *count; i++) {
-        (*samples)[i] = (int16_t)load16(file + offset + 2 * i);
+    /* To the front of the file's own memory: an emulated board has none for both. */
+    for (i = 0; i < *count; i++) {
+        const int16_t sample = (int16_t)load16(file + offset + 2 * i);
+
+        memcpy(file + 2 * i, &sample, sizeof sample);
     }
-    free(file);
-    return status;
+    return ES_OK;
 }

@@ -13,6 +13,8 @@ typedef struct {
     const char *reports;
     const char *key;
     bool stream;
+    bool microphone;
+    bool uart; /* the UART's lines and the light on stderr */
     double every; /* seconds between polls; 0: one poll */
     unsigned timeout_ms;
 } es_options;

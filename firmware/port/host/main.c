@@ -11,7 +11,8 @@ static const char usage[] =
     "earshot-device --dir D --board B --id ID [--timeout-ms N] COMMAND\n"
     "  provision --key pub.der                                  keys into D\n"
     "  --releases URL [--reports URL] poll [--once | --every S] look for an update\n"
-    "  listen [--stream] FILE.wav ...                           16 kHz mono 16-bit PCM\n"
+    "  listen [--uart] [--stream] FILE.wav ...                  16 kHz mono 16-bit PCM\n"
+    "  listen [--uart] --microphone [-]                         arecord; -: raw samples on standard input\n"
     "Each line on stdout is a JSON object with \"event\".\n";
 
 static int misuse(const char *reason)
@@ -56,15 +57,19 @@ static bool read_milliseconds(const char *text, unsigned *out)
 /* Takes the option at *i; NULL, or what is wrong with it. */
 static const char *read_option(es_options *o, int argc, char **argv, int *i)
 {
+    static const char *const flags[] = {"--stream", "--microphone", "--uart"};
+    bool *const set[] = {&o->stream, &o->microphone, &o->uart};
     static const char *const names[] = {"--dir", "--board", "--id", "--releases", "--reports", "--key"};
     const char **const places[] = {&o->directory, &o->board, &o->id, &o->releases, &o->reports, &o->key};
     const char *name = argv[*i];
     const char *value;
     size_t n;
 
-    if (strcmp(name, "--stream") == 0) {
-        o->stream = true;
-        return NULL;
+    for (n = 0; n < sizeof flags / sizeof flags[0]; n++) {
+        if (strcmp(name, flags[n]) == 0) {
+            *set[n] = true;
+            return NULL;
+        }
     }
     if (strcmp(name, "--once") == 0) {
         o->every = 0;
@@ -89,6 +94,17 @@ static const char *read_option(es_options *o, int argc, char **argv, int *i)
     return "an option is unknown";
 }
 
+static int run_listen(const es_options *o, char *const *files, int count)
+{
+    if (o->microphone && (o->stream || count > 1 || (count == 1 && strcmp(files[0], "-") != 0))) {
+        return misuse("listen --microphone: give nothing more, or - for raw samples on standard input");
+    }
+    if (!o->microphone && count == 0) {
+        return misuse("listen: give one or more WAV files");
+    }
+    return es_device_listen(o, files, count);
+}
+
 static int run(const es_options *o, const char *command, char *const *files, int count)
 {
     if (o->directory == NULL || o->id == NULL || !is_name(o->id, 64)) {
@@ -106,7 +122,7 @@ static int run(const es_options *o, const char *command, char *const *files, int
                                                 : es_device_poll(o);
     }
     if (strcmp(command, "listen") == 0) {
-        return count == 0 ? misuse("listen: give one or more WAV files") : es_device_listen(o, files, count);
+        return run_listen(o, files, count);
     }
     return misuse("the command is none of provision, poll, listen");
 }
