@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "operators.h"
+#include "planner.h"
 
 /* Field numbers of TensorFlow Lite's schema, version 3. */
 enum {
@@ -92,10 +93,10 @@ static es_status read_quantisation(es_model *m, es_tensor *t, es_fb_table table)
 {
     es_fb_table q = es_fb_subtable(&m->file, table, TENSOR_QUANTISATION);
     es_fb_vector zero_points = es_fb_vector_at(&m->file, q, QUANTISATION_ZERO_POINT, 8);
+    const int32_t dimension = es_fb_i32(&m->file, q, QUANTISATION_DIMENSION, 0);
     uint32_t i;
 
     t->scales = es_fb_vector_at(&m->file, q, QUANTISATION_SCALE, 4);
-    t->quantised_dimension = es_fb_i32(&m->file, q, QUANTISATION_DIMENSION, 0);
     if (m->file.status != ES_OK) {
         return m->file.status;
     }
@@ -112,13 +113,14 @@ static es_status read_quantisation(es_model *m, es_tensor *t, es_fb_table table)
             (t->scales.count > 1 && zero_point != 0)) {
             return ES_ERR_MODEL_QUANTISATION;
         }
-        t->zero_point = (int32_t)zero_point;
+        t->zero_point = (int8_t)zero_point;
     }
     t->scale = es_fb_f32_in(&m->file, t->scales, 0);
-    if (t->scales.count > 1 &&
-        (t->quantised_dimension < 0 || t->quantised_dimension >= t->rank ||
-         t->scales.count != (uint32_t)t->shape[t->quantised_dimension])) {
-        return ES_ERR_MODEL_QUANTISATION;
+    if (t->scales.count > 1) {
+        if (dimension < 0 || dimension >= t->rank || t->scales.count != (uint32_t)t->shape[dimension]) {
+            return ES_ERR_MODEL_QUANTISATION;
+        }
+        t->quantised_dimension = (int8_t)dimension;
     }
     return ES_OK;
 }
@@ -130,7 +132,7 @@ static es_status read_tensor(es_model *m, es_tensor *t, es_fb_table table)
     es_status status;
 
     memset(t, 0, sizeof *t);
-    t->writer = t->alias = t->first_use = t->last_use = -1;
+    t->writer = -1;
     t->type = (uint8_t)es_fb_i8(&m->file, table, TENSOR_TYPE, 0);
     if ((t->type != ES_TYPE_INT8 && t->type != ES_TYPE_INT32) || es_fb_has(&m->file, table, TENSOR_SPARSITY) ||
         es_fb_i8(&m->file, table, TENSOR_IS_VARIABLE, 0) != 0) {
@@ -217,16 +219,7 @@ static es_status find_operator(es_model *m, es_fb_vector codes, uint32_t index, 
     return version < 1 || version > n->operator_->max_version ? ES_ERR_OPERATOR_VERSION : ES_OK;
 }
 
-/* Notes that node `index` reads or writes a tensor. */
-static void touch(es_tensor *t, int16_t index)
-{
-    if (t->first_use < 0) {
-        t->first_use = index;
-    }
-    t->last_use = index;
-}
-
-static es_status read_inputs(es_model *m, es_node *n, es_fb_vector inputs, int16_t index)
+static es_status read_inputs(es_model *m, es_node *n, es_fb_vector inputs)
 {
     uint32_t i;
 
@@ -241,12 +234,11 @@ static es_status read_inputs(es_model *m, es_node *n, es_fb_vector inputs, int16
         }
         n->inputs[i] = (int16_t)tensor;
         if (tensor >= 0) {
-            es_tensor *t = &m->tensors[tensor];
+            const es_tensor *t = &m->tensors[tensor];
 
             if (t->constant == NULL && t->writer < 0 && tensor != m->input) {
                 return ES_ERR_MODEL_ORDER;
             }
-            touch(t, index);
         }
     }
     return ES_OK;
@@ -265,7 +257,6 @@ static es_status read_output(es_model *m, es_node *n, es_fb_vector outputs, int1
     }
     n->output = (int16_t)tensor;
     m->tensors[tensor].writer = index;
-    touch(&m->tensors[tensor], index);
     return ES_OK;
 }
 
@@ -281,6 +272,7 @@ static es_status read_node(es_model *m, es_fb_table table, es_fb_vector codes, i
     n->low = -128;
     n->high = 127;
     n->block = 1;
+    n->place.shares = -1;
     status = find_operator(m, codes, es_fb_u32(&m->file, table, OPERATOR_CODE, 0), n);
     if (status != ES_OK) {
         return status;
@@ -291,7 +283,7 @@ static es_status read_node(es_model *m, es_fb_table table, es_fb_vector codes, i
             return m->file.status != ES_OK ? m->file.status : ES_ERR_OPERATOR_OPTIONS;
         }
     }
-    status = read_inputs(m, n, inputs, index);
+    status = read_inputs(m, n, inputs);
     if (status != ES_OK) {
         return status;
     }
@@ -324,122 +316,6 @@ static es_status read_nodes(es_model *m, es_fb_table graph, es_fb_vector codes)
     }
     m->fault_node = -1;
     return m->file.status;
-}
-
-static uint32_t aligned(uint32_t size)
-{
-    return (size + ES_ARENA_ALIGNMENT - 1) / ES_ARENA_ALIGNMENT * ES_ARENA_ALIGNMENT;
-}
-
-/* An alias lives in its root's memory: let the root live as long. */
-static void merge_aliases(es_model *m)
-{
-    uint16_t i;
-
-    for (i = 0; i < m->tensor_count; i++) {
-        es_tensor *t = &m->tensors[i];
-        es_tensor *root = t;
-
-        while (root->alias >= 0) {
-            root = &m->tensors[root->alias];
-        }
-        if (root != t && t->last_use > root->last_use) {
-            root->last_use = t->last_use;
-        }
-    }
-}
-
-static bool needs_memory(const es_tensor *t)
-{
-    return t->constant == NULL && t->alias < 0 && t->first_use >= 0;
-}
-
-static bool placed_before(const es_model *m, uint16_t a, uint16_t b)
-{
-    const uint32_t size_a = m->tensors[a].elements;
-    const uint32_t size_b = m->tensors[b].elements;
-
-    return size_a > size_b || (size_a == size_b && a < b);
-}
-
-/* The lowest offset at which tensor `index` overlaps none that is placed
- * earlier in the order and alive at the same time. */
-static uint32_t lowest_offset(const es_model *m, uint16_t index)
-{
-    const es_tensor *t = &m->tensors[index];
-    uint32_t offset = 0;
-    bool moved = true;
-
-    while (moved) {
-        uint16_t i;
-
-        moved = false;
-        for (i = 0; i < m->tensor_count; i++) {
-            const es_tensor *o = &m->tensors[i];
-
-            if (needs_memory(o) && placed_before(m, i, index) && o->first_use <= t->last_use &&
-                t->first_use <= o->last_use && o->offset < offset + t->elements &&
-                offset < o->offset + o->elements) {
-                offset = aligned(o->offset + o->elements);
-                moved = true;
-            }
-        }
-    }
-    return offset;
-}
-
-/* Greedy by size, as TensorFlow Lite Micro plans: the largest tensor first. */
-static void plan_activations(es_model *m)
-{
-    uint16_t rank;
-    uint16_t previous = UINT16_MAX;
-
-    for (rank = 0; rank < m->tensor_count; rank++) {
-        uint16_t next = UINT16_MAX;
-        uint16_t i;
-
-        for (i = 0; i < m->tensor_count; i++) {
-            if (needs_memory(&m->tensors[i]) && (previous == UINT16_MAX || placed_before(m, previous, i)) &&
-                (next == UINT16_MAX || placed_before(m, i, next))) {
-                next = i;
-            }
-        }
-        if (next == UINT16_MAX) {
-            break;
-        }
-        m->tensors[next].offset = lowest_offset(m, next);
-        if (m->tensors[next].offset + m->tensors[next].elements > m->activations) {
-            m->activations = m->tensors[next].offset + m->tensors[next].elements;
-        }
-        previous = next;
-    }
-    m->activations = aligned(m->activations);
-}
-
-static void plan_arena(es_model *m)
-{
-    uint32_t scratch = 0;
-    uint16_t i;
-
-    /* The input is written before the first operator and the output read
-     * after the last one. */
-    m->tensors[m->input].first_use = 0;
-    if (m->tensors[m->input].last_use < 0) {
-        m->tensors[m->input].last_use = 0;
-    }
-    m->tensors[m->output].last_use = (int16_t)m->node_count;
-    merge_aliases(m);
-    plan_activations(m);
-    m->arena_size = m->activations;
-    for (i = 0; i < m->node_count; i++) {
-        m->nodes[i].persistent = m->arena_size;
-        m->arena_size += aligned(m->nodes[i].channels * 5);
-    }
-    for (i = 0; i < m->node_count; i++) {
-        m->nodes[i].scratch = m->arena_size;
-        scratch = m->nodes[i].scratch_size > scratch ? m->nodes[i].scratch_size : scratch;
-    }
-    m->arena_size += aligned(scratch);
 }
 
 es_status es_model_open(es_model *m, const uint8_t *data, size_t size)
@@ -489,7 +365,7 @@ es_status es_model_open(es_model *m, const uint8_t *data, size_t size)
     if (m->tensors[m->output].writer < 0) {
         return ES_ERR_MODEL_ORDER;
     }
-    plan_arena(m);
+    es_plan_arena(m);
     return ES_OK;
 }
 
@@ -541,6 +417,7 @@ es_status es_model_load(es_model *m, void *arena, size_t size)
         return ES_ERR_ARENA;
     }
     m->arena = arena;
+    m->stale = true;
     for (i = 0; i < m->node_count; i++) {
         const es_node *n = &m->nodes[i];
         int32_t *multipliers = (int32_t *)(void *)(m->arena + n->persistent);
@@ -558,15 +435,21 @@ es_status es_model_load(es_model *m, void *arena, size_t size)
     return ES_OK;
 }
 
+int32_t es_node_rows(const es_model *m, const es_node *n)
+{
+    const es_tensor *out = &m->tensors[n->output];
+
+    return out->rank > 1 ? out->shape[1] : 1;
+}
+
 int8_t *es_model_values(const es_model *m, int16_t tensor)
 {
     const es_tensor *t = &m->tensors[tensor];
 
-    while (t->alias >= 0) {
-        t = &m->tensors[t->alias];
+    if (t->constant != NULL) {
+        return (int8_t *)(uintptr_t)t->constant; /* kernels write outputs only, which are never constant */
     }
-    /* Kernels write outputs only, which are never constant. */
-    return t->constant != NULL ? (int8_t *)(uintptr_t)t->constant : (int8_t *)m->arena + t->offset;
+    return (int8_t *)m->arena + (t->writer < 0 ? &m->input_place : &m->nodes[t->writer].place)->offset;
 }
 
 es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8_t *output, size_t output_size)
@@ -584,11 +467,11 @@ es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8
     }
     memcpy(es_model_values(m, m->input), input, input_size);
     for (i = 0; i < m->node_count; i++) {
-        const es_tensor *out = &m->tensors[m->nodes[i].output];
-        const es_rows all = {0, out->rank > 1 ? out->shape[1] : 1};
+        const es_rows all = {0, es_node_rows(m, &m->nodes[i])};
 
         m->nodes[i].operator_->run(m, &m->nodes[i], all);
     }
+    m->stale = false;
     memcpy(output, es_model_values(m, m->output), output_size);
     return ES_OK;
 }

@@ -31,20 +31,23 @@ enum { ES_TYPE_INT32 = 2, ES_TYPE_INT8 = 9 };
 
 typedef struct {
     const uint8_t *constant; /* in the file, or NULL; not necessarily aligned */
-    uint32_t offset;         /* in the arena, where not constant */
     uint32_t elements;
     int32_t shape[ES_MODEL_RANK]; /* of `rank` dimensions, the rest 1 */
     es_fb_vector scales;
-    int32_t zero_point;
-    int32_t quantised_dimension;
-    float scale; /* the first one */
+    float scale;    /* the first one */
     int16_t writer; /* node that writes it; -1 none */
-    int16_t alias;  /* tensor whose memory it shares; -1 none */
-    int16_t first_use;
-    int16_t last_use;
+    int8_t zero_point;
+    int8_t quantised_dimension; /* where there are several scales */
     uint8_t rank;
     uint8_t type;
 } es_tensor;
+
+/* Where a tensor that is computed, or the model's input, lies. */
+typedef struct {
+    int32_t offset;   /* in the arena */
+    int16_t shares;   /* tensor on whose memory it lies; -1 its own */
+    int16_t last_use; /* node that reads it last, by any name; ES_MODEL_NODES after all */
+} es_place;
 
 /* Where a window operator reads: sizes in elements, padding at top and left. */
 typedef struct {
@@ -66,8 +69,12 @@ typedef struct {
     uint32_t persistent;    /* offset in the arena of per-channel constants */
     uint32_t channels;      /* number of per-channel requantisers */
     uint32_t scratch_size;  /* bytes of the arena that the kernel needs while it runs */
-    uint32_t scratch;       /* their offset */
+    int32_t scratch;        /* their offset */
+    es_place place;         /* of the output */
     uint16_t block;         /* output rows that are computed together; at least 1 */
+    uint16_t head, tail;    /* a hop of a stream computes the output's rows before `head` and from `tail` on ... */
+    uint16_t shift;         /* ... and takes the others from so many rows later; 0 where nothing is kept */
+    bool reversible;        /* `backward` may be set */
     bool backward;          /* blocks are computed from the last to the first */
     es_requantiser scaling; /* per-tensor; the output's for ADD */
     union {
@@ -96,9 +103,12 @@ typedef struct {
     uint16_t node_count;
     int16_t input;
     int16_t output;
-    uint32_t activations; /* bytes of the arena that tensors share */
-    uint32_t arena_size;  /* all bytes of the arena */
+    es_place input_place;
+    uint32_t arena_size; /* all bytes of the arena */
     uint8_t *arena;
+    uint16_t frames; /* of a stream, that the input holds; 0 where single clips are answered, see incremental.h */
+    uint16_t hop;    /* frames between two answers */
+    bool stale;      /* what is kept of the last hop is not to be used */
     int16_t fault_node; /* operator at which opening failed; -1 elsewhere */
     es_tensor tensors[ES_MODEL_TENSORS];
     es_node nodes[ES_MODEL_NODES];
@@ -121,6 +131,9 @@ bool es_model_metadata(es_model *m, const char *name, const uint8_t **data, size
 
 /* For kernels: plans one requantiser an output channel of a node with weights. */
 es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels);
+
+/* Rows of a node's output: the size of dimension 1. */
+int32_t es_node_rows(const es_model *m, const es_node *n);
 
 /* A tensor's values while running. */
 int8_t *es_model_values(const es_model *m, int16_t tensor);

@@ -11,7 +11,7 @@ static const es_operator operators[] = {
     {"MAX_POOL_2D", 17, 3, 5, 1, 1, es_pool_check, es_max_pool_run, ES_WINDOW, NULL},
     {"RELU", 19, 2, 0, 1, 1, es_relu_check, es_relu_run, ES_SAME_ROW, NULL},
     {"RELU6", 21, 2, 0, 1, 1, es_relu6_check, es_relu6_run, ES_SAME_ROW, NULL},
-    {"RESHAPE", 22, 1, 0, 1, 2, es_reshape_check, es_reshape_run, ES_SAME_ROW, NULL},
+    {"RESHAPE", 22, 1, 0, 1, 2, es_reshape_check, es_reshape_run, ES_VIEW, NULL},
     {"SOFTMAX", 25, 3, 9, 1, 1, es_softmax_check, es_softmax_run, ES_WHOLE, NULL},
     {"PAD", 34, 2, 0, 2, 2, es_pad_check, es_pad_run, ES_WHOLE, NULL},
     {"MEAN", 40, 2, 27, 2, 2, es_mean_check, es_mean_run, ES_WHOLE, NULL},

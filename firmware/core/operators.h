@@ -29,7 +29,8 @@ static inline es_rows es_row_elements(const es_tensor *t, es_rows rows)
 typedef enum {
     ES_WHOLE,    /* the output is computed as a whole, whatever `rows` says */
     ES_SAME_ROW, /* output row r is made of input row r (of each operand that has rows) */
-    ES_WINDOW    /* output row r is made of the rows under n->u.window at r */
+    ES_WINDOW,   /* output row r is made of the rows under n->u.window at r */
+    ES_VIEW      /* the output is input 0's memory under another shape; `run` has nothing to do */
 } es_row_rule;
 
 typedef struct es_operator {

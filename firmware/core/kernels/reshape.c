@@ -6,7 +6,7 @@
 es_status es_reshape_check(es_model *m, es_node *n)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
-    es_tensor *out = &m->tensors[n->output];
+    const es_tensor *out = &m->tensors[n->output];
 
     if (in->type != ES_TYPE_INT8 || (n->inputs[1] >= 0 && m->tensors[n->inputs[1]].type != ES_TYPE_INT32)) {
         return ES_ERR_OPERATOR_INPUTS;
@@ -14,7 +14,7 @@ es_status es_reshape_check(es_model *m, es_node *n)
     if (in->elements != out->elements) {
         return ES_ERR_OPERATOR_SHAPE;
     }
-    out->alias = n->inputs[0];
+    n->place.shares = n->inputs[0];
     return ES_OK;
 }
 
