@@ -1,139 +1,143 @@
 #include "fft.h"
 
+#include "dsp.h"
 #include "fft_tables.h"
 
-#if ES_FFT_TABLE_REAL != ES_FFT_REAL || ES_FFT_COMPLEX * 2 != ES_FFT_REAL || ES_FFT_COMPLEX + 1 != ES_FFT_BINS
+#if ES_FFT_COMPLEX != ES_FFT_WORDS || ES_FFT_TABLE_REAL != 2 * ES_FFT_WORDS
 #error "fft_tables.h was generated for another transform than fft.h declares"
 #endif
 
-typedef struct {
-    int16_t re;
-    int16_t im;
-} complex16;
+/* Complex numbers are words here: real part low, imaginary part high. */
 
-/* Q15 product's rounding, kept to 16 bits as the reference stores it. */
-static int16_t round_q15(int32_t x)
+static const int32_t half_q15 = 1 << 14;
+static const int32_t half_q16 = 1 << 15;
+
+/* Q15 factors of the scaling, doubled: their products then stand in a word's
+ * upper half, (2 x f + 2^15) >> 16 being (x f + 2^14) >> 15. */
+static const int32_t quarter = 32767 / 4 * 2;
+static const int32_t half = 32767 / 2 * 2;
+
+/* x times a Q16 factor, rounded. */
+static inline uint32_t scaled(uint32_t x, int32_t factor)
 {
-    return (int16_t)((x + (1 << 14)) >> 15);
+    const uint32_t f = (uint32_t)factor;
+
+    return es_pack_shifted(es_smlabb(x, f, half_q16), es_smlatb(x, f, half_q16), 16);
 }
 
-/* Every transform stage first scales its inputs down by its radix. */
-static complex16 scaled(complex16 x, int32_t factor)
+/* The same of x's conjugate. */
+static inline uint32_t scaled_conjugate(uint32_t x, int32_t factor)
 {
-    const complex16 y = {round_q15(x.re * factor), round_q15(x.im * factor)};
-
-    return y;
+    return es_pack_shifted(es_smlabb(x, (uint32_t)factor, half_q16), es_smlatb(x, (uint32_t)-factor, half_q16), 16);
 }
 
-static complex16 times(complex16 x, const int16_t *twiddle)
+/* A Q15 product, rounded. */
+static inline uint32_t times(uint32_t x, uint32_t twiddle)
 {
-    const complex16 y = {round_q15(x.re * twiddle[0] - x.im * twiddle[1]),
-                         round_q15(x.re * twiddle[1] + x.im * twiddle[0])};
-
-    return y;
+    return es_pack_shifted(es_smlsd(x, twiddle, half_q15), es_smladx(x, twiddle, half_q15), 15);
 }
 
-static complex16 sum(complex16 x, complex16 y)
+/* Joins four transforms into one; their bins lie `leg` words apart. */
+static inline void butterfly(uint32_t *x, unsigned leg, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 {
-    const complex16 z = {(int16_t)(x.re + y.re), (int16_t)(x.im + y.im)};
+    const uint32_t high = es_add16(a, c);
+    const uint32_t low = es_subtract16(a, c);
+    const uint32_t odd_sum = es_add16(b, d);
+    const uint32_t odd_difference = es_subtract16(b, d);
 
-    return z;
+    x[0] = es_add16(high, odd_sum);
+    x[leg] = es_ssax(low, odd_difference);
+    x[2 * leg] = es_subtract16(high, odd_sum);
+    x[3 * leg] = es_sasx(low, odd_difference);
 }
 
-static complex16 difference(complex16 x, complex16 y)
+/* x shifted left and divided by 4 as `scaled` does it, in one product: with two
+ * more bits than the result's, one of which rounds. */
+static inline uint32_t shifted(uint32_t x, int32_t factor)
 {
-    const complex16 z = {(int16_t)(x.re - y.re), (int16_t)(x.im - y.im)};
-
-    return z;
+    return es_pack_shifted(es_smlawb(factor, x, 1), es_smlawt(factor, x, 1), 1);
 }
 
-/* Joins four transforms, `m` apart, into one; a..d are its inputs. */
-static void butterfly(complex16 *x, unsigned m, complex16 b, complex16 c, complex16 d)
+static void first_stage(uint32_t *x, int shift)
 {
-    const complex16 low = difference(x[0], c);
-    const complex16 high = sum(x[0], c);
-    const complex16 odd_sum = sum(b, d);
-    const complex16 odd_difference = difference(b, d);
+    const int32_t factor = quarter << (shift + 1);
+    const unsigned leg = ES_FFT_WORDS / 4;
+    unsigned i;
 
-    x[0] = sum(high, odd_sum);
-    x[2 * m] = difference(high, odd_sum);
-    x[m].re = (int16_t)(low.re + odd_difference.im);
-    x[m].im = (int16_t)(low.im - odd_difference.re);
-    x[3 * m].re = (int16_t)(low.re - odd_difference.im);
-    x[3 * m].im = (int16_t)(low.im + odd_difference.re);
+    for (i = 0; i < leg; i++, x++) {
+        butterfly(x, leg, shifted(x[0], factor), shifted(x[leg], factor), shifted(x[2 * leg], factor),
+                  shifted(x[3 * leg], factor));
+    }
 }
 
-/* 256-point transform in place, radix 4, inputs in digit-reversed order. */
-static void transform(complex16 *x)
+/* A stage that joins transforms whose bins lie `leg` words apart. Inlined for
+ * each leg, so that a butterfly needs one pointer. */
+static inline __attribute__((always_inline)) void stage(uint32_t *x, unsigned leg)
 {
-    const int32_t quarter = 32767 / 4;
-    unsigned m;
-    unsigned j;
-    unsigned start;
+    const uint32_t *const end = x + ES_FFT_WORDS;
+    const uint32_t *twiddle = es_fft_twiddle;
+    unsigned i;
 
-    for (m = 1; m < ES_FFT_COMPLEX; m *= 4) {
-        const unsigned stride = ES_FFT_COMPLEX / (4 * m);
+    /* Block 0 has factors of 1, which leave values up to 2^14 as they are. */
+    for (i = 0; i < leg; i++, x++) {
+        butterfly(x, leg, scaled(x[0], quarter), scaled(x[leg], quarter), scaled(x[2 * leg], quarter),
+                  scaled(x[3 * leg], quarter));
+    }
+    for (x += 3 * leg; x < end; x += 3 * leg) {
+        const uint32_t w1 = *twiddle++;
+        const uint32_t w2 = *twiddle++;
+        const uint32_t w3 = *twiddle++;
 
-        for (j = 0; j < m; j++) {
-            const int16_t *w1 = es_fft_twiddle + 2 * (j * stride);
-            const int16_t *w2 = es_fft_twiddle + 2 * (2 * j * stride);
-            const int16_t *w3 = es_fft_twiddle + 2 * (3 * j * stride);
-
-            for (start = j; start < ES_FFT_COMPLEX; start += 4 * m) {
-                complex16 *at = x + start;
-                complex16 b = scaled(at[m], quarter);
-                complex16 c = scaled(at[2 * m], quarter);
-                complex16 d = scaled(at[3 * m], quarter);
-
-                at[0] = scaled(at[0], quarter);
-                if (j != 0) { /* a factor of 1 leaves values up to 2^14 as they are */
-                    b = times(b, w1);
-                    c = times(c, w2);
-                    d = times(d, w3);
-                }
-                butterfly(at, m, b, c, d);
-            }
+        for (i = 0; i < leg; i++, x++) {
+            butterfly(x, leg, scaled(x[0], quarter), times(scaled(x[leg], quarter), w1),
+                      times(scaled(x[2 * leg], quarter), w2), times(scaled(x[3 * leg], quarter), w3));
         }
     }
 }
 
-static uint32_t square(int32_t re, int32_t im)
+/* 256-point transform in place, radix 4, decimation in time. Samples lie in
+ * their order, so bins come to lie in digit-reversed order: a stage's blocks
+ * follow each other, all butterflies of a block have the same twiddles, and
+ * those of block b are the same in each stage. */
+static void transform(uint32_t *words, int shift)
 {
-    return (uint32_t)(re * re) + (uint32_t)(im * im);
+    first_stage(words, shift);
+    stage(words, 16);
+    stage(words, 4);
+    stage(words, 1);
+}
+
+/* re^2 + im^2. */
+static inline uint32_t power(uint32_t x)
+{
+    return (uint32_t)es_smlad(x, x, 0);
 }
 
 /* |.|^2 of a real signal's spectrum, from the transform of its even samples as
  * real and odd samples as imaginary parts. */
-static void split(const complex16 *x, uint32_t *power)
+static void split(uint32_t *x)
 {
-    const int32_t half = 32767 / 2;
-    const complex16 first = scaled(x[0], half);
+    const uint32_t first = scaled(x[0], half);
+    const int32_t dc = (int16_t)(es_low16(first) + es_high16(first));
     unsigned k;
 
-    power[0] = square((int16_t)(first.re + first.im), 0);
-    power[ES_FFT_COMPLEX] = square((int16_t)(first.re - first.im), 0);
-    for (k = 1; k <= ES_FFT_COMPLEX / 2; k++) {
-        const unsigned mirror = ES_FFT_COMPLEX - k;
-        const complex16 conjugate = {x[mirror].re, (int16_t)-x[mirror].im};
-        const complex16 p = scaled(x[k], half);
-        const complex16 q = scaled(conjugate, half);
-        const complex16 even = sum(p, q);
-        const complex16 odd = times(difference(p, q), es_fft_split + 2 * (k - 1));
+    x[0] = (uint32_t)(dc * dc);
+    for (k = 1; k <= ES_FFT_WORDS / 2; k++) {
+        uint32_t *const at = x + es_fft_place[k];
+        uint32_t *const mirror = x + es_fft_place[ES_FFT_WORDS - k];
+        const uint32_t p = scaled(*at, half);
+        const uint32_t q = scaled_conjugate(*mirror, half);
+        const uint32_t even = es_add16(p, q);
+        const uint32_t odd = times(es_subtract16(p, q), es_fft_split[k - 1]);
 
-        power[k] = square((even.re + odd.re) >> 1, (even.im + odd.im) >> 1);
-        power[mirror] = square((even.re - odd.re) >> 1, (odd.im - even.im) >> 1);
+        *at = power(es_half_add16(even, odd));
+        /* Bin 128 is its own mirror: this form of it counts. */
+        *mirror = power(es_pack_low_high(es_half_subtract16(even, odd), es_half_subtract16(odd, even)));
     }
 }
 
-void es_fft_power(const int16_t signal[ES_FFT_REAL], uint32_t power[ES_FFT_BINS])
+void es_fft_power(uint32_t words[ES_FFT_WORDS], int shift)
 {
-    complex16 x[ES_FFT_COMPLEX];
-    unsigned i;
-
-    for (i = 0; i < ES_FFT_COMPLEX; i++) {
-        x[i].re = signal[2u * es_fft_order[i]];
-        x[i].im = signal[2u * es_fft_order[i] + 1];
-    }
-    transform(x);
-    split(x, power);
+    transform(words, shift);
+    split(words);
 }

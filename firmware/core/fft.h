@@ -1,4 +1,4 @@
-/* Power spectrum of 512 real samples in 16-bit fixed point.
+/* Power spectrum of 512 real samples in 16-bit fixed point, in place.
  *
  * The arithmetic is that of `kws.fixed_fft`: radix-4 stages that scale by 1/4
  * with rounding, so that the transform is divided by its length, Q15 twiddles,
@@ -9,10 +9,17 @@
 
 #include <stdint.h>
 
-#define ES_FFT_REAL 512
-#define ES_FFT_BINS 257
+#define ES_FFT_WORDS 256
 
-/* re^2 + im^2 of bins 0 (DC) to 256 (Nyquist), each below 2^31. */
-void es_fft_power(const int16_t signal[ES_FFT_REAL], uint32_t power[ES_FFT_BINS]);
+/* The word of bin k after the transform. */
+extern const uint8_t es_fft_place[ES_FFT_WORDS];
+
+/* Takes samples 2n in the low and 2n + 1 in the high half of word n, and their
+ * shift to the left, which must lose no bits: 0 to 15. Leaves re^2 + im^2 of
+ * bins 0 (DC) to 255, each below 2^31, bin k in word es_fft_place[k].
+ *
+ * The samples must be tapered, their mean magnitude below 2^14: then no bin's
+ * parts reach -32768, which has no negative in 16 bits. */
+void es_fft_power(uint32_t words[ES_FFT_WORDS], int shift);
 
 #endif

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#if ES_FRONTEND_WINDOW > 2 * ES_FRONTEND_STEP
+#error "windows that overlap by more than half must be moved, not copied"
+#endif
+
 static void micro_frame(es_frontend_memory *memory, const int16_t *window, int8_t *frame)
 {
     es_micro_frame(&memory->micro, window, frame);
@@ -62,7 +66,8 @@ bool es_frontend_feed(es_frontend_stream *s, const int16_t *samples, size_t coun
     }
     f->frame(&s->memory, s->window, frame);
     s->used = (uint16_t)(f->window - f->step);
-    memmove(s->window, s->window + f->step, s->used * sizeof *samples);
+    /* What is kept is no longer than a step: it does not overlap. */
+    memcpy(s->window, s->window + f->step, s->used * sizeof *samples);
     return true;
 }
 

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "bits.h"
+#include "dsp.h"
 #include "fft.h"
 #include "micro_tables.h"
+#include "root.h"
 
 #if ES_MT_WINDOW != ES_FRONTEND_WINDOW || ES_MT_STEP != ES_FRONTEND_STEP || ES_MT_CHANNELS != ES_MICRO_CHANNELS || \
     ES_MT_FRAMES != ES_FRONTEND_FRAMES || ES_MT_CLIP_SAMPLES != ES_FRONTEND_CLIP_SAMPLES ||                        \
@@ -12,50 +14,27 @@
 #error "micro_tables.h was generated for other settings than the firmware is written for"
 #endif
 
-/* Square root, rounded; where the sum fits 32 bits the reference computes the
- * root in 16, and 65535 is not rounded up. */
-static uint32_t rounded_root(uint64_t x)
+/* Amplitude of a channel, from bins' energies weighted by the filter bank. Each
+ * band's energy falls into the channel below and rises into the one above;
+ * `rising` carries it there. */
+static uint32_t channel_level(const uint32_t *energy, unsigned band, uint64_t *rising)
 {
-    const uint32_t top = (x >> 32) == 0 ? 0xFFFF : UINT32_MAX;
-    uint64_t root = 0;
-    uint64_t bit;
+    const uint32_t one = 1u << ES_MT_FILTER_BITS;
+    const uint8_t *place = es_fft_place + es_mt_band[band];
+    const uint8_t *const end = es_fft_place + es_mt_band[band + 1];
+    const int16_t *weight = es_mt_falling + es_mt_band[band] - ES_MT_BIN_FIRST;
+    uint64_t falls = *rising;
+    uint64_t rises = 0;
 
-    if (x == 0) {
-        return 0;
+    while (place < end) {
+        const uint32_t e = energy[*place++];
+        const uint32_t w = (uint16_t)*weight++;
+
+        falls += (uint64_t)e * w;
+        rises += (uint64_t)e * (one - w);
     }
-    bit = (uint64_t)1 << ((63 - __builtin_clzll(x)) & ~1);
-    while (bit != 0) {
-        if (x >= root + bit) {
-            x -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-        bit >>= 2;
-    }
-    return (uint32_t)(x > root && root != top ? root + 1 : root);
-}
-
-/* Each band's energy falls into the channel below and rises into the one above. */
-static void filter_bank(const uint32_t *energy, int shift, uint32_t level[ES_MICRO_CHANNELS])
-{
-    uint64_t carried = 0;
-    unsigned band;
-
-    for (band = 0; band <= ES_MT_CHANNELS; band++) {
-        uint64_t falling = carried;
-        uint64_t rising = 0;
-        unsigned bin;
-
-        for (bin = es_mt_band[band]; bin < es_mt_band[band + 1]; bin++) {
-            falling += (uint64_t)energy[bin] * (uint16_t)es_mt_falling[bin - ES_MT_BIN_FIRST];
-            rising += (uint64_t)energy[bin] * (uint16_t)es_mt_rising[bin - ES_MT_BIN_FIRST];
-        }
-        if (band > 0) {
-            level[band - 1] = rounded_root(falling) >> shift;
-        }
-        carried = rising;
-    }
+    *rising = rises;
+    return es_rounded_root(falls);
 }
 
 /* The signal above its running noise estimate, never below a share of itself. */
@@ -139,42 +118,59 @@ static int8_t quantised(uint32_t feature)
     return (int8_t)(value > 127 ? 127 : value);
 }
 
-/* Tapers the window and scales it up as far as 16 bits allow; answers the shift. */
-static int load_window(const int16_t *window, int16_t signal[ES_FFT_REAL])
+/* -32768 shifted left loses all its bits, as it does in the reference. */
+static void clear_lowest(uint32_t signal[ES_FFT_WORDS])
 {
-    int16_t largest = 0;
+    unsigned i;
+
+    for (i = 0; i < ES_FFT_WORDS; i++) {
+        signal[i] = es_pack16(es_low16(signal[i]) == INT16_MIN ? 0 : es_low16(signal[i]),
+                              es_high16(signal[i]) == INT16_MIN ? 0 : es_high16(signal[i]));
+    }
+}
+
+/* Tapers the window; answers how far 16 bits allow to shift it to the left. */
+static int load_window(const int16_t *window, uint32_t signal[ES_FFT_WORDS])
+{
+    uint32_t magnitudes = 0;
+    uint32_t low_bits;
     int shift;
     unsigned i;
 
-    memset(signal, 0, ES_FFT_REAL * sizeof *signal);
-    for (i = 0; i < ES_MT_WINDOW; i++) {
-        const int16_t value = (int16_t)((window[i] * es_mt_window[i]) >> ES_MT_WINDOW_BITS);
-        /* -32768 stays negative here, as in the reference: it is never the largest. */
-        const int16_t magnitude = (int16_t)(value < 0 ? -value : value);
+    for (i = 0; i < ES_MT_WINDOW / 2; i++) {
+        const uint32_t samples = es_load_word(window + 2 * i);
+        const uint32_t weights = es_load_word(es_mt_window + 2 * i);
+        const uint32_t tapered = es_pack_shifted(es_low16(samples) * es_low16(weights),
+                                                 es_high16(samples) * es_high16(weights), ES_MT_WINDOW_BITS);
 
-        signal[i] = value;
-        largest = magnitude > largest ? magnitude : largest;
+        signal[i] = tapered;
+        /* Together they have the bits of the largest. */
+        magnitudes |= es_magnitude16(tapered);
     }
-    shift = 15 - es_bit_length((uint32_t)largest);
-    for (i = 0; i < ES_MT_WINDOW; i++) {
-        signal[i] = (int16_t)((uint32_t)signal[i] << shift);
+    memset(signal + i, 0, (ES_FFT_WORDS - i) * sizeof *signal);
+    magnitudes |= magnitudes >> 16;
+    low_bits = magnitudes & INT16_MAX;
+    shift = 15 - es_bit_length(low_bits);
+    /* -32768 stays negative in the reference: it is never the largest. */
+    if ((magnitudes & 0x8000) != 0 && shift > 0) {
+        clear_lowest(signal);
     }
     return shift;
 }
 
 void es_micro_frame(es_micro *m, const int16_t window[ES_FRONTEND_WINDOW], int8_t frame[ES_MICRO_CHANNELS])
 {
-    int16_t signal[ES_FFT_REAL];
-    uint32_t energy[ES_FFT_BINS];
-    uint32_t level[ES_MICRO_CHANNELS];
-    const int shift = load_window(window, signal);
+    uint32_t energy[ES_FFT_WORDS]; /* the signal, before it is transformed */
+    const int shift = load_window(window, energy);
+    uint64_t rising = 0;
     unsigned channel;
 
-    es_fft_power(signal, energy);
-    filter_bank(energy, shift, level);
+    es_fft_power(energy, shift);
+    (void)channel_level(energy, 0, &rising);
     for (channel = 0; channel < ES_MICRO_CHANNELS; channel++) {
         const uint32_t smoothing = channel % 2 == 0 ? ES_MT_NOISE_EVEN : ES_MT_NOISE_ODD;
-        const uint32_t signal_level = reduce_noise(level[channel], smoothing, &m->noise[channel]);
+        const uint32_t level = channel_level(energy, channel + 1, &rising) >> shift;
+        const uint32_t signal_level = reduce_noise(level, smoothing, &m->noise[channel]);
 
         frame[channel] = quantised(logarithm(control_gain(signal_level, m->noise[channel])));
     }

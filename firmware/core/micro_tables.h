@@ -15,6 +15,7 @@
 #define ES_MT_WINDOW_BITS 12 /* fraction bits of es_mt_window */
 #define ES_MT_BIN_FIRST 5 /* first bin that counts */
 #define ES_MT_BIN_END 241 /* one past the last bin that counts */
+#define ES_MT_FILTER_BITS 12 /* fraction bits of es_mt_falling */
 #define ES_MT_NOISE_BITS 14 /* fraction bits of the noise settings */
 #define ES_MT_NOISE_SMOOTHING_BITS 10 /* extra bits of the noise estimate */
 #define ES_MT_NOISE_EVEN 409u /* smoothing of even channels */
@@ -64,12 +65,13 @@ static const int16_t es_mt_window[ES_MT_WINDOW] = {
 /* Mel bands: band b holds bins es_mt_band[b] up to es_mt_band[b + 1], its energy falls into
  * channel b - 1 and rises into channel b; what falls below channel 0 or rises above the last is
  * dropped. */
-static const uint16_t es_mt_band[ES_MT_CHANNELS + 2] = {
+static const uint8_t es_mt_band[ES_MT_CHANNELS + 2] = {
     5, 6, 8, 9, 11, 13, 15, 17, 19, 22, 24, 27, 30, 33, 36, 39, 43, 47, 50, 55, 59, 64, 69, 74, 79,
     85, 91, 98, 105, 112, 120, 128, 137, 146, 155, 166, 176, 188, 200, 213, 226, 241,
 };
 
-/* Weight of bin ES_MT_BIN_FIRST + i towards the lower channel, Q12. */
+/* Weight of bin ES_MT_BIN_FIRST + i towards the lower channel, Q12; towards the higher it is 1
+ * minus this. */
 static const int16_t es_mt_falling[ES_MT_BIN_END - ES_MT_BIN_FIRST] = {
     1377, 2852, 321, 1971, 3701, 1408, 3281, 1124, 3124, 1087, 3201, 1272, 3488, 1655, 3963, 2218,
     513, 2943, 1314, 3817, 2258, 731, 3332, 1866, 430, 3117, 1734, 377, 3141, 1833, 548, 3381, 2139,
@@ -86,25 +88,6 @@ static const int16_t es_mt_falling[ES_MT_BIN_END - ES_MT_BIN_FIRST] = {
     2923, 2599, 2277, 1956, 1636, 1318, 1002, 686, 372, 60, 3844, 3534, 3226, 2918, 2612, 2307,
     2004, 1702, 1401, 1101, 802, 505, 209, 4010, 3716, 3423, 3132, 2841, 2552, 2264, 1977, 1692,
     1407, 1123, 841, 560, 279, 0,
-};
-
-/* Weight of bin ES_MT_BIN_FIRST + i towards the higher channel, Q12. */
-static const int16_t es_mt_rising[ES_MT_BIN_END - ES_MT_BIN_FIRST] = {
-    2719, 1244, 3775, 2125, 395, 2688, 815, 2972, 972, 3009, 895, 2824, 608, 2441, 133, 1878, 3583,
-    1153, 2782, 279, 1838, 3365, 764, 2230, 3666, 979, 2362, 3719, 955, 2263, 3548, 715, 1957, 3178,
-    282, 1464, 2626, 3771, 802, 1911, 3004, 4081, 1047, 2093, 3124, 45, 1048, 2038, 3014, 3978, 833,
-    1772, 2698, 3614, 422, 1314, 2197, 3068, 3929, 685, 1526, 2358, 3181, 3994, 703, 1498, 2286,
-    3064, 3835, 502, 1256, 2003, 2743, 3475, 103, 821, 1532, 2235, 2933, 3623, 211, 889, 1560, 2226,
-    2885, 3539, 90, 732, 1369, 2000, 2625, 3246, 3861, 375, 979, 1579, 2174, 2765, 3350, 3931, 411,
-    983, 1550, 2113, 2672, 3226, 3776, 227, 769, 1307, 1841, 2371, 2898, 3420, 3939, 359, 870, 1379,
-    1883, 2385, 2882, 3377, 3868, 260, 744, 1226, 1704, 2179, 2651, 3120, 3586, 4050, 414, 871,
-    1326, 1777, 2226, 2672, 3116, 3557, 3995, 334, 767, 1198, 1625, 2051, 2474, 2894, 3312, 3728,
-    46, 457, 865, 1272, 1676, 2078, 2478, 2876, 3271, 3664, 4056, 349, 736, 1121, 1504, 1885, 2264,
-    2641, 3017, 3390, 3761, 35, 403, 768, 1132, 1495, 1855, 2214, 2570, 2926, 3279, 3631, 3981, 233,
-    580, 925, 1269, 1610, 1951, 2289, 2627, 2962, 3296, 3629, 3960, 193, 521, 848, 1173, 1497, 1819,
-    2140, 2460, 2778, 3094, 3410, 3724, 4036, 252, 562, 870, 1178, 1484, 1789, 2092, 2394, 2695,
-    2995, 3294, 3591, 3887, 86, 380, 673, 964, 1255, 1544, 1832, 2119, 2404, 2689, 2973, 3255, 3536,
-    3817, 4096,
 };
 
 /* PCAN gain by noise estimate: entries 0 ... 2 are the gains at 0, 1, 2; for an estimate of b

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "dsp.h"
 #include "fft.h"
 #include "spectrogram43_tables.h"
 
@@ -14,45 +15,50 @@
 
 /* Tapers the window and scales it down to ES_ST_FRAME_BITS, rounding; answers
  * the shift. Quieter windows stay as they are: their features are 0 anyway. */
-static int load_window(const int16_t *window, int16_t signal[ES_FFT_REAL])
+static int load_window(const int16_t *window, uint32_t signal[ES_FFT_WORDS])
 {
-    uint32_t largest = 0;
+    uint32_t magnitudes = 0; /* together they have the bits of the largest */
     int32_t half;
     int shift;
     unsigned i;
 
-    for (i = 0; i < ES_ST_WINDOW; i++) {
-        const int32_t value = window[i] * es_st_window[i];
-        const uint32_t magnitude = (uint32_t)(value < 0 ? -value : value);
+    for (i = 0; i < ES_ST_WINDOW / 2; i++) {
+        const uint32_t samples = es_load_word(window + 2 * i);
+        const uint32_t weights = es_load_word(es_st_window + 2 * i);
+        const int32_t low = es_low16(samples) * es_low16(weights);
+        const int32_t high = es_high16(samples) * es_high16(weights);
 
-        largest = magnitude > largest ? magnitude : largest;
+        magnitudes |= (uint32_t)(low < 0 ? -low : low) | (uint32_t)(high < 0 ? -high : high);
     }
-    shift = es_bit_length(largest) - ES_ST_FRAME_BITS;
+    shift = es_bit_length(magnitudes) - ES_ST_FRAME_BITS;
     shift = shift < 0 ? 0 : shift;
     half = (1 << shift) >> 1;
-    memset(signal, 0, ES_FFT_REAL * sizeof *signal);
-    for (i = 0; i < ES_ST_WINDOW; i++) {
-        signal[i] = (int16_t)((window[i] * es_st_window[i] + half) >> shift);
+    for (i = 0; i < ES_ST_WINDOW / 2; i++) {
+        const uint32_t samples = es_load_word(window + 2 * i);
+        const uint32_t weights = es_load_word(es_st_window + 2 * i);
+
+        signal[i] = es_pack_lows((uint32_t)((es_low16(samples) * es_low16(weights) + half) >> shift),
+                                 (uint32_t)((es_high16(samples) * es_high16(weights) + half) >> shift));
     }
+    memset(signal + i, 0, (ES_FFT_WORDS - i) * sizeof *signal);
     return shift;
 }
 
 void es_spectrogram43_frame(const int16_t window[ES_FRONTEND_WINDOW], int8_t frame[ES_SPECTROGRAM43_CHANNELS])
 {
-    int16_t signal[ES_FFT_REAL];
-    uint32_t power[ES_FFT_BINS];
-    const int down = ES_ST_SUM_BITS - 2 * load_window(window, signal);
+    uint32_t power[ES_FFT_WORDS]; /* the signal, before it is transformed */
+    const int down = ES_ST_SUM_BITS - 2 * load_window(window, power);
     unsigned bin = 0;
     unsigned channel;
 
-    es_fft_power(signal, power);
+    es_fft_power(power, 0);
     for (channel = 0; channel < ES_SPECTROGRAM43_CHANNELS; channel++) {
         const unsigned end = bin + ES_ST_BINS_A_CHANNEL;
         uint64_t total = (uint64_t)3 << (down - 1);
         uint32_t feature;
 
-        for (; bin < end && bin < ES_FFT_BINS - 1; bin++) {
-            total += power[bin];
+        for (; bin < end && bin < ES_FFT_WORDS; bin++) {
+            total += power[es_fft_place[bin]];
         }
         feature = (uint32_t)(total >> down) / 3;
         frame[channel] = (int8_t)((int32_t)(feature < 255 ? feature : 255) - 128);

@@ -9,6 +9,9 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from kws import features, fixed_fft, micro, spectrogram43
 
 
@@ -16,9 +19,9 @@ def _comment(text: str, last: str = " */") -> str:
     return textwrap.fill(text, 96, initial_indent="/* ", subsequent_indent=" * ") + last
 
 
-def _table(comment: str, c_type: str, name: str, size: str, values: Iterable[int]) -> str:
-    body = textwrap.fill(", ".join(str(int(v)) for v in values), 100, initial_indent="    ", subsequent_indent="    ")
-    return f"{_comment(comment)}\nstatic const {c_type} {name}[{size}] = {{\n{body},\n}};\n"
+def _table(comment: str, c_type: str, name: str, size: str, values: Iterable[object], scope: str = "static ") -> str:
+    body = textwrap.fill(", ".join(str(v) for v in values), 100, initial_indent="    ", subsequent_indent="    ")
+    return f"{_comment(comment)}\n{scope}const {c_type} {name}[{size}] = {{\n{body},\n}};\n"
 
 
 def _constant(name: str, value: object, comment: str) -> str:
@@ -47,10 +50,18 @@ def _geometry(prefix: str, front_end: features.FrontEnd) -> list[str]:
     ]
 
 
+def _words(pairs: npt.NDArray[np.int32]) -> Iterable[str]:
+    """Complex numbers (n, 2) as C's words: real part low, imaginary part high."""
+    return (f"0x{(int(im) & 0xFFFF) << 16 | int(re) & 0xFFFF:08x}" for re, im in pairs)
+
+
 def fft_header() -> str:
     """The text of `fft_tables.h`."""
     points = fixed_fft.COMPLEX_POINTS
-    twiddles = fixed_fft.twiddles()[: 3 * points // 4]
+    place = fixed_fft.digit_reversal()
+    # Reversed four digits of a number below 64 are its reversed three digits and a 0.
+    block = place[1 : points // fixed_fft.RADIX] // fixed_fft.RADIX
+    twiddles = fixed_fft.twiddles()[np.outer(block, [1, 2, 3])].reshape(-1, 2)
     return _header(
         "Tables of the 512-point transform",
         "ES_FFT_TABLES_H",
@@ -60,28 +71,27 @@ def fft_header() -> str:
         ],
         [
             _table(
-                "Where complex input i of the radix-4 transform comes from (base-4 digits of i reversed); complex "
-                "sample n is the real samples 2n and 2n + 1.",
+                "Where bin k of the radix-4 transform lies: base-4 digits of k reversed.",
                 "uint8_t",
-                "es_fft_order",
+                "es_fft_place",
                 "ES_FFT_COMPLEX",
-                fixed_fft.digit_reversal(),
+                place,
+                scope="",
             ),
             _table(
-                "Twiddles exp(-2*pi*i*k/256) in Q15, real and imaginary part, k = 0 ... 191: a butterfly that joins "
-                "four transforms of m points takes k = j*s, 2*j*s and 3*j*s with s = 64/m, j < m.",
-                "int16_t",
+                "Twiddles exp(-2*pi*i*n*j/256), n = 1, 2, 3, of blocks 1 ... 63 in Q15, real part in the low half: j "
+                "is the block's number, its base-4 digits reversed. A stage of fewer blocks takes the first of them.",
+                "uint32_t",
                 "es_fft_twiddle",
-                f"{len(twiddles)} * 2",
-                twiddles.ravel(),
+                f"{len(block)} * 3",
+                _words(twiddles),
             ),
             _table(
-                "Factors exp(-pi*i*(k/256 + 1/2)) in Q15 of the split into a real signal's spectrum, "
-                "k = 1 ... 128, real and imaginary part.",
-                "int16_t",
+                "Factors exp(-pi*i*(k/256 + 1/2)) in Q15 of the split into a real signal's spectrum, k = 1 ... 128.",
+                "uint32_t",
                 "es_fft_split",
-                f"{points // 2} * 2",
-                fixed_fft.split_twiddles().ravel(),
+                f"{points // 2}",
+                _words(fixed_fft.split_twiddles()),
             ),
         ],
     )
@@ -91,11 +101,14 @@ def micro_header() -> str:
     """The text of `micro_tables.h`."""
     settings, bank = micro.MICRO, micro.MICRO.filter_bank
     even, odd = settings.noise_smoothing[:2]
+    if (bank.falling + bank.rising != 1 << micro.FILTER_BITS).any():
+        raise ValueError("a bin's two weights do not add up to 1, as core/micro.c takes them to")
     constants = [
         *_geometry("ES_MT", features.MICRO),
         _constant("ES_MT_WINDOW_BITS", micro.WINDOW_BITS, "fraction bits of es_mt_window"),
         _constant("ES_MT_BIN_FIRST", bank.first, "first bin that counts"),
         _constant("ES_MT_BIN_END", bank.end, "one past the last bin that counts"),
+        _constant("ES_MT_FILTER_BITS", micro.FILTER_BITS, "fraction bits of es_mt_falling"),
         _constant("ES_MT_NOISE_BITS", micro.NOISE_BITS, "fraction bits of the noise settings"),
         _constant("ES_MT_NOISE_SMOOTHING_BITS", settings.noise_smoothing_bits, "extra bits of the noise estimate"),
         _constant("ES_MT_NOISE_EVEN", f"{even}u", "smoothing of even channels"),
@@ -117,24 +130,17 @@ def micro_header() -> str:
         _table(
             "Mel bands: band b holds bins es_mt_band[b] up to es_mt_band[b + 1], its energy falls into channel "
             "b - 1 and rises into channel b; what falls below channel 0 or rises above the last is dropped.",
-            "uint16_t",
+            "uint8_t",
             "es_mt_band",
             "ES_MT_CHANNELS + 2",
             bank.edges,
         ),
         _table(
-            "Weight of bin ES_MT_BIN_FIRST + i towards the lower channel, Q12.",
+            "Weight of bin ES_MT_BIN_FIRST + i towards the lower channel, Q12; towards the higher it is 1 minus this.",
             "int16_t",
             "es_mt_falling",
             "ES_MT_BIN_END - ES_MT_BIN_FIRST",
             bank.falling,
-        ),
-        _table(
-            "Weight of bin ES_MT_BIN_FIRST + i towards the higher channel, Q12.",
-            "int16_t",
-            "es_mt_rising",
-            "ES_MT_BIN_END - ES_MT_BIN_FIRST",
-            bank.rising,
         ),
         _table(
             "PCAN gain by noise estimate: entries 0 ... 2 are the gains at 0, 1, 2; for an estimate of b bits, "
