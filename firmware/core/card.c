@@ -51,13 +51,15 @@ static es_status read_labels(es_card *card, es_json *j)
 
 static es_status read_recogniser(es_recogniser_settings *r, es_json *j)
 {
-    static const char *const names[] = {"average_ms", "minimum_count", "suppression_ms", "threshold"};
-    static const int32_t lowest[] = {1, 1, 0, 0};
-    static const int32_t highest[] = {10000, 1000, 60000, 255};
-    int32_t *const values[] = {&r->average_ms, &r->minimum_count, &r->suppression_ms, &r->threshold};
+    static const char *const names[] = {"average_ms", "minimum_count", "suppression_ms", "threshold", "hop_frames"};
+    static const int32_t lowest[] = {1, 1, 0, 0, 1};
+    static const int32_t highest[] = {10000, 1000, 60000, 255, ES_HOP_FRAMES_MAX};
+    int32_t *const values[] = {&r->average_ms, &r->minimum_count, &r->suppression_ms, &r->threshold, &r->hop_frames};
+    enum { COUNT = sizeof names / sizeof names[0], NEEDED = 15 };
     unsigned seen = 0;
     es_json_kind kind;
 
+    r->hop_frames = ES_HOP_FRAMES;
     if (es_json_next(j) != ES_JSON_OBJECT) {
         return invalid(j);
     }
@@ -69,9 +71,9 @@ static es_status read_recogniser(es_recogniser_settings *r, es_json *j)
             return invalid(j);
         }
         kind = es_json_next(j);
-        for (i = 0; i < 4 && strcmp(key, names[i]) != 0; i++) {
+        for (i = 0; i < COUNT && strcmp(key, names[i]) != 0; i++) {
         }
-        if (i == 4) {
+        if (i == COUNT) {
             es_json_skip(j, kind);
             continue;
         }
@@ -82,7 +84,7 @@ static es_status read_recogniser(es_recogniser_settings *r, es_json *j)
             return invalid(j);
         }
     }
-    return kind == ES_JSON_OBJECT_END && seen == SEEN_ALL ? ES_OK : invalid(j);
+    return kind == ES_JSON_OBJECT_END && (seen & NEEDED) == NEEDED ? ES_OK : invalid(j);
 }
 
 static es_status read_field(es_card *card, es_json *j, const char *key, unsigned *seen)

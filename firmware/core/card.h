@@ -11,13 +11,16 @@
 #define ES_LABELS 40
 #define ES_LABEL_BYTES 32
 #define ES_FRONTEND_BYTES 31
+#define ES_HOP_FRAMES 2
+#define ES_HOP_FRAMES_MAX 49
 
 /* Settings of the recogniser, see recogniser.h. */
 typedef struct {
     int32_t average_ms;
     int32_t minimum_count;
     int32_t suppression_ms;
-    int32_t threshold; /* 0..255 */
+    int32_t threshold;  /* 0..255 */
+    int32_t hop_frames; /* from one inference to the next; ES_HOP_FRAMES where the card does not say */
 } es_recogniser_settings;
 
 typedef struct {

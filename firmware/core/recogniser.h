@@ -15,7 +15,7 @@
  *   6. Otherwise the word is heard, with its average as the score.
  *
  * A stream is fed so: features start as if `silence features` (-128) had
- * filled the window; after every ES_RECOGNISER_HOP-th frame the model runs on the
+ * filled the window; after every hop_frames-th frame the model runs on the
  * last 49 frames, and at_ms is the end of the newest frame's window in
  * milliseconds since the start of the stream: 30 + 20 * (frames - 1). It wraps
  * after 2^32 ms (49.7 days); all comparisons are of differences, so that the

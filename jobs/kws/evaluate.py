@@ -158,7 +158,7 @@ def _settings(card: dict[str, Any] | None, name: str) -> recognise.Settings:
     if not card or "recogniser" not in card:
         return recognise.Settings()
     try:
-        return recognise.Settings(**card["recogniser"])
+        return recognise.Settings.of(card["recogniser"])
     except TypeError as error:
         raise EvaluationError(f"{name}: its card's recogniser is none ({error}); make the model anew") from error
 
@@ -262,7 +262,8 @@ def stream(subject: Subject, folder: Path, clips: Sequence[Path]) -> dict[str, A
     channel = recordings.Channel(folder, listed, subject.labels, lambda _: None)
     words = channel.words(TEST, scenes.WORDS_A_SCENE * len(scenes.SNRS_DB))
     made = scenes.scenes(words, channel.noise(TEST), TEST)
-    return streaming.figures(streaming.play(made, subject.front_end, subject.answer), subject.labels, subject.settings)
+    heard = streaming.play(made, subject.front_end, subject.answer, subject.settings.hop_frames)
+    return streaming.figures(heard, subject.labels, subject.settings)
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -76,7 +76,7 @@ def _play(
     started = time.monotonic()
     words = channel.words(split, scenes.WORDS_A_SCENE * len(scenes.SNRS_DB))
     made = scenes.scenes(words, channel.noise(split), split)
-    heard = streaming.play(made, front_end, lambda parts: parallel.answers(model, parts))
+    heard = streaming.play(made, front_end, lambda parts: parallel.answers(model, parts), Settings.hop_frames)
     hours = sum(h.scene.hours for h in heard)
     log(f"streaming {split} words={len(words)} hours={hours:.3f} seconds={time.monotonic() - started:.1f}")
     return heard

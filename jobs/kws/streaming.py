@@ -64,8 +64,13 @@ class Tally:
 NOTHING = Tally(0, 0, 0, 0.0)
 
 
-def windows(scene: Scene, front_end: FrontEnd) -> tuple[Int8, npt.NDArray[np.int64]]:
+def windows(scene: Scene, front_end: FrontEnd, hop_frames: int) -> tuple[Int8, npt.NDArray[np.int64]]:
     """What a model reads of a scene, and when.
+
+    Args:
+        scene: the scene.
+        front_end: the model's.
+        hop_frames: frames from one reading to the next.
 
     Returns:
         int8 (results, frames, channels), a view of the stream's frames; int64 (results,), milliseconds since the
@@ -75,21 +80,22 @@ def windows(scene: Scene, front_end: FrontEnd) -> tuple[Int8, npt.NDArray[np.int
     stream = front_end.stream(1).feed(scene.samples[None])[0]
     past = np.full((frames - 1, channels), _SILENT_FEATURE, np.int8)
     every = np.lib.stride_tricks.sliding_window_view(np.concatenate([past, stream]), frames, axis=0)
-    newest = np.arange(recognise.HOP_FRAMES - 1, len(stream), recognise.HOP_FRAMES)
+    newest = np.arange(hop_frames - 1, len(stream), hop_frames)
     ends = newest * front_end.step_samples + front_end.window_samples
-    rows = every.transpose(0, 2, 1)[recognise.HOP_FRAMES - 1 :: recognise.HOP_FRAMES]
+    rows = every.transpose(0, 2, 1)[hop_frames - 1 :: hop_frames]
     return rows, ends * 1000 // front_end.sample_rate
 
 
-def play(played: Sequence[Scene], front_end: FrontEnd, answer: Answer) -> list[Heard]:
+def play(played: Sequence[Scene], front_end: FrontEnd, answer: Answer, hop_frames: int) -> list[Heard]:
     """Plays scenes to a model.
 
     Args:
         played: the scenes.
         front_end: the model's.
         answer: scores of features, part by part, as `parallel.answers` gives them.
+        hop_frames: of the recogniser.
     """
-    read = [windows(scene, front_end) for scene in played]
+    read = [windows(scene, front_end, hop_frames) for scene in played]
     scores = answer([rows for rows, _ in read])
     return [Heard(scene, given, at_ms) for scene, given, (_, at_ms) in zip(played, scores, read, strict=True)]
 

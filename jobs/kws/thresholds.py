@@ -47,7 +47,7 @@ def minimum_count(average_ms: int) -> int:
     Results come at an even pace, so on a stream this tells settings apart in its first second only, and no search
     could choose it. Half of those that fit keep a board from deciding on one result after a gap.
     """
-    return max(1, average_ms // (recognise.HOP_FRAMES * _FRAME_MS) // 2)
+    return max(1, average_ms // (Settings.hop_frames * _FRAME_MS) // 2)
 
 
 def trials(heard: Sequence[Heard], labels: Sequence[str]) -> Iterator[Trial]:

@@ -98,3 +98,23 @@ def test_a_card_takes_every_setting_that_the_jobs_choose_from(library) -> None:
             for suppression_ms in thresholds.SUPPRESSIONS_MS:
                 of = recognise.Settings(average_ms, threshold, suppression_ms, thresholds.minimum_count(average_ms))
                 assert _parse(library, _card(of))[0] == 0
+
+
+@pytest.mark.parametrize(("hop_frames", "taken"), [(None, True), (1, True), (49, True), (0, False), (50, False)])
+def test_a_card_may_say_how_often_the_model_runs(library, hop_frames, taken) -> None:
+    # GIVEN a card that names a hop, or none as older ones
+    fields = json.loads(_card(recognise.Settings()))
+    del fields["recogniser"]["hop_frames"]
+    older, card = _parse(library, json.dumps(fields).encode())
+    if hop_frames is not None:
+        fields["recogniser"]["hop_frames"] = hop_frames
+    # WHEN it is read
+    status, named = _parse(library, json.dumps(fields).encode())
+    # THEN it is taken within its limits
+    assert older == 0
+    assert (status == 0) is taken
+    # AND an older one means 2 frames, as in the jobs
+    assert recognise.Settings.of({}).hop_frames == 2
+    fields["recogniser"]["hop_frames"] = 2
+    assert _parse(library, json.dumps(fields).encode())[1].raw == card.raw
+    assert hop_frames is None or not taken or hop_frames == 2 or named.raw != card.raw

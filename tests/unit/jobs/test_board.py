@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from kws import board, features, firmware, flatbuffer, graph
+from kws import board, features, firmware, flatbuffer, graph, recognise
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "firmware"))
 
@@ -419,7 +419,7 @@ def test_labels_beyond_a_card_are_refused(labels, words: str) -> None:
 @given(st.lists(st.text("abcdefgh_", min_size=1, max_size=32), min_size=1, max_size=40, unique=True))
 def test_labels_are_taken_as_the_board_takes_their_card(library: firmware.Library, labels) -> None:
     # GIVEN the largest card of some labels
-    longest = dict.fromkeys(("average_ms", "minimum_count", "suppression_ms", "threshold"), 99999)
+    longest = dict.fromkeys(recognise.Settings.__dataclass_fields__, 99999)
     card = {"schema": "earshot.model/1", "frontend": MICRO.id, "labels": labels, "recogniser": longest}
     # WHEN it lies in a model
     info = library.check(flatbuffer.with_card(SEEDS["dense"], card), "m")

@@ -118,24 +118,25 @@ def test_all_at_once_hears_what_result_by_result_hears(
 # --- what a model reads
 
 
-def test_a_model_reads_windows_as_the_board_cuts_them() -> None:
+@pytest.mark.parametrize("hop_frames", [1, 2, 4])
+def test_a_model_reads_windows_as_the_board_cuts_them(hop_frames: int) -> None:
     # GIVEN a scene, and the stream of features as the rule of recogniser.h words it
     scene = scenes.scene([word("yes"), word("no", 1200)], 10.0, [], noise.generator(1))
     frames = micro.MicroStream().feed(scene.samples[None])[0]
     window, wanted, times = np.full((49, 40), -128, np.int8), [], []
     for number, frame in enumerate(frames, 1):
         window = np.vstack([window[1:], frame])
-        if number % 2 == 0:
+        if number % hop_frames == 0:
             wanted.append(window)
             times.append(30 + 20 * (number - 1))
     # WHEN / THEN
-    rows, at_ms = streaming.windows(scene, features.MICRO)
+    rows, at_ms = streaming.windows(scene, features.MICRO, hop_frames)
     np.testing.assert_array_equal(rows, np.array(wanted))
     assert at_ms.tolist() == times
 
 
 def test_a_stream_too_short_for_a_result_has_none() -> None:
-    rows, at_ms = streaming.windows(scenes.Scene(None, np.zeros(600, np.int16), ()), features.MICRO)
+    rows, at_ms = streaming.windows(scenes.Scene(None, np.zeros(600, np.int16), ()), features.MICRO, 2)
     assert rows.shape == (0, 49, 40)
     assert at_ms.shape == (0,)
 
