@@ -126,6 +126,16 @@ static inline int32_t es_smlatb(uint32_t a, uint32_t b, int32_t sum)
     return __smlatb((int32_t)a, (int32_t)b, sum);
 }
 
+static inline int32_t es_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlatt((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t es_smuad(uint32_t a, uint32_t b)
+{
+    return __smuad((int16x2_t)a, (int16x2_t)b);
+}
+
 static inline int32_t es_smlsd(uint32_t a, uint32_t b, int32_t sum)
 {
     return __smlsd((int16x2_t)a, (int16x2_t)b, sum);
@@ -296,6 +306,18 @@ static inline int32_t es_smlabb(uint32_t a, uint32_t b, int32_t sum)
 static inline int32_t es_smlatb(uint32_t a, uint32_t b, int32_t sum)
 {
     return (int32_t)((uint32_t)sum + (uint32_t)(es_high16(a) * es_low16(b)));
+}
+
+/* sum + high(a) * high(b). */
+static inline int32_t es_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(es_high16(a) * es_high16(b)));
+}
+
+/* low(a) * low(b) + high(a) * high(b), modulo 2^32. */
+static inline int32_t es_smuad(uint32_t a, uint32_t b)
+{
+    return es_smlad(a, b, 0);
 }
 
 /* sum + low(a) * low(b) - high(a) * high(b), modulo 2^32. */

@@ -14,21 +14,19 @@ static const int32_t half_q16 = 1 << 15;
 
 /* Q15 factors of the scaling, doubled: their products then stand in a word's
  * upper half, (2 x f + 2^15) >> 16 being (x f + 2^14) >> 15. */
-static const int32_t quarter = 32767 / 4 * 2;
+static const uint32_t quarter = 32767 / 4 * 2;
 static const int32_t half = 32767 / 2 * 2;
 
-/* x times a Q16 factor, rounded. */
-static inline uint32_t scaled(uint32_t x, int32_t factor)
+/* x times the low half of a Q16 factor, rounded. */
+static inline uint32_t scaled(uint32_t x, uint32_t factor)
 {
-    const uint32_t f = (uint32_t)factor;
-
-    return es_pack_shifted(es_smlabb(x, f, half_q16), es_smlatb(x, f, half_q16), 16);
+    return es_pack_shifted(es_smlabb(x, factor, half_q16), es_smlatb(x, factor, half_q16), 16);
 }
 
-/* The same of x's conjugate. */
-static inline uint32_t scaled_conjugate(uint32_t x, int32_t factor)
+/* x's conjugate times a Q16 factor, whose high half is the negative of its low. */
+static inline uint32_t scaled_conjugate(uint32_t x, uint32_t factor)
 {
-    return es_pack_shifted(es_smlabb(x, (uint32_t)factor, half_q16), es_smlatb(x, (uint32_t)-factor, half_q16), 16);
+    return es_pack_shifted(es_smlabb(x, factor, half_q16), es_smlatt(x, factor, half_q16), 16);
 }
 
 /* A Q15 product, rounded. */
@@ -60,13 +58,16 @@ static inline uint32_t shifted(uint32_t x, int32_t factor)
 
 static void first_stage(uint32_t *x, int shift)
 {
-    const int32_t factor = quarter << (shift + 1);
+    const int32_t factor = (int32_t)quarter << (shift + 1);
     const unsigned leg = ES_FFT_WORDS / 4;
     unsigned i;
 
-    for (i = 0; i < leg; i++, x++) {
+    for (i = 0; i < ES_FFT_SIGNAL_WORDS - 3 * leg; i++, x++) {
         butterfly(x, leg, shifted(x[0], factor), shifted(x[leg], factor), shifted(x[2 * leg], factor),
                   shifted(x[3 * leg], factor));
+    }
+    for (; i < leg; i++, x++) {
+        butterfly(x, leg, shifted(x[0], factor), shifted(x[leg], factor), shifted(x[2 * leg], factor), 0);
     }
 }
 
@@ -110,25 +111,28 @@ static void transform(uint32_t *words, int shift)
 /* re^2 + im^2. */
 static inline uint32_t power(uint32_t x)
 {
-    return (uint32_t)es_smlad(x, x, 0);
+    return (uint32_t)es_smuad(x, x);
 }
 
 /* |.|^2 of a real signal's spectrum, from the transform of its even samples as
  * real and odd samples as imaginary parts. */
 static void split(uint32_t *x)
 {
-    const uint32_t first = scaled(x[0], half);
+    const uint32_t first = scaled(x[0], (uint32_t)half);
     const int32_t dc = (int16_t)(es_low16(first) + es_high16(first));
-    unsigned k;
+    const uint32_t conjugated_half = es_pack16(half, -half);
+    const uint8_t *bin = es_fft_place + 1;
+    const uint8_t *mirrored = es_fft_place + ES_FFT_WORDS - 1;
+    const uint32_t *factor = es_fft_split;
 
     x[0] = (uint32_t)(dc * dc);
-    for (k = 1; k <= ES_FFT_WORDS / 2; k++) {
-        uint32_t *const at = x + es_fft_place[k];
-        uint32_t *const mirror = x + es_fft_place[ES_FFT_WORDS - k];
-        const uint32_t p = scaled(*at, half);
-        const uint32_t q = scaled_conjugate(*mirror, half);
+    for (; bin <= mirrored; bin++, mirrored--) {
+        uint32_t *const at = x + *bin;
+        uint32_t *const mirror = x + *mirrored;
+        const uint32_t p = scaled(*at, conjugated_half);
+        const uint32_t q = scaled_conjugate(*mirror, conjugated_half);
         const uint32_t even = es_add16(p, q);
-        const uint32_t odd = times(es_subtract16(p, q), es_fft_split[k - 1]);
+        const uint32_t odd = times(es_subtract16(p, q), *factor++);
 
         *at = power(es_half_add16(even, odd));
         /* Bin 128 is its own mirror: this form of it counts. */

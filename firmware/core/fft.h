@@ -1,4 +1,4 @@
-/* Power spectrum of 512 real samples in 16-bit fixed point, in place.
+/* Power spectrum of 480 real samples and 32 zeros in 16-bit fixed point, in place.
  *
  * The arithmetic is that of `kws.fixed_fft`: radix-4 stages that scale by 1/4
  * with rounding, so that the transform is divided by its length, Q15 twiddles,
@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #define ES_FFT_WORDS 256
+#define ES_FFT_SIGNAL_WORDS 240 /* those with samples */
 
 /* The word of bin k after the transform. */
 extern const uint8_t es_fft_place[ES_FFT_WORDS];
 
 /* Takes samples 2n in the low and 2n + 1 in the high half of word n, and their
- * shift to the left, which must lose no bits: 0 to 15. Leaves re^2 + im^2 of
+ * shift to the left, which must lose no bits: 0 to 15; the words after the
+ * samples may hold anything. Leaves re^2 + im^2 of
  * bins 0 (DC) to 255, each below 2^31, bin k in word es_fft_place[k].
  *
  * The samples must be tapered, their mean magnitude below 2^14: then no bin's

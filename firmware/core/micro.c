@@ -1,7 +1,5 @@
 #include "micro.h"
 
-#include <string.h>
-
 #include "bits.h"
 #include "dsp.h"
 #include "fft.h"
@@ -10,7 +8,7 @@
 
 #if ES_MT_WINDOW != ES_FRONTEND_WINDOW || ES_MT_STEP != ES_FRONTEND_STEP || ES_MT_CHANNELS != ES_MICRO_CHANNELS || \
     ES_MT_FRAMES != ES_FRONTEND_FRAMES || ES_MT_CLIP_SAMPLES != ES_FRONTEND_CLIP_SAMPLES ||                        \
-    ES_MT_SAMPLE_RATE != ES_FRONTEND_SAMPLE_RATE
+    ES_MT_SAMPLE_RATE != ES_FRONTEND_SAMPLE_RATE || ES_MT_WINDOW != 2 * ES_FFT_SIGNAL_WORDS
 #error "micro_tables.h was generated for other settings than the firmware is written for"
 #endif
 
@@ -123,7 +121,7 @@ static void clear_lowest(uint32_t signal[ES_FFT_WORDS])
 {
     unsigned i;
 
-    for (i = 0; i < ES_FFT_WORDS; i++) {
+    for (i = 0; i < ES_FFT_SIGNAL_WORDS; i++) {
         signal[i] = es_pack16(es_low16(signal[i]) == INT16_MIN ? 0 : es_low16(signal[i]),
                               es_high16(signal[i]) == INT16_MIN ? 0 : es_high16(signal[i]));
     }
@@ -137,7 +135,7 @@ static int load_window(const int16_t *window, uint32_t signal[ES_FFT_WORDS])
     int shift;
     unsigned i;
 
-    for (i = 0; i < ES_MT_WINDOW / 2; i++) {
+    for (i = 0; i < ES_FFT_SIGNAL_WORDS; i++) {
         const uint32_t samples = es_load_word(window + 2 * i);
         const uint32_t weights = es_load_word(es_mt_window + 2 * i);
         const uint32_t tapered = es_pack_shifted(es_low16(samples) * es_low16(weights),
@@ -147,7 +145,6 @@ static int load_window(const int16_t *window, uint32_t signal[ES_FFT_WORDS])
         /* Together they have the bits of the largest. */
         magnitudes |= es_magnitude16(tapered);
     }
-    memset(signal + i, 0, (ES_FFT_WORDS - i) * sizeof *signal);
     magnitudes |= magnitudes >> 16;
     low_bits = magnitudes & INT16_MAX;
     shift = 15 - es_bit_length(low_bits);
