@@ -3,8 +3,10 @@
 # mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
 
 import os
+import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def host_build() -> Path:
 def sanitized_build() -> Path:
     _make("sanitize")
     return FIRMWARE / "build" / "sanitize"
+
+
+@pytest.fixture(scope="session")
+def mps2_build() -> Path:
+    """The programs for QEMU's Cortex-M4."""
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+    _make("mps2")
+    return FIRMWARE / "build" / "mps2"
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +102,19 @@ def device(tmp_path, host_build, signing_key, server) -> DeviceRunner:
     runner = DeviceRunner(host_build / "earshot-device", tmp_path / "device", BOARD, "host-0001", server.url)
     assert runner.provision(key)[0] == 0
     return runner
+
+
+@pytest.fixture
+def wav_file(tmp_path):
+    """make(samples) -> a WAV file of little-endian 16-bit samples."""
+    folder = tmp_path / "wav"
+
+    def make(samples: bytes) -> Path:
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{len(list(folder.iterdir()))}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(samples)
+        return path
+
+    return make

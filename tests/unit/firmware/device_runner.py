@@ -11,6 +11,11 @@ from pathlib import Path
 POWER_CUT_STATUS = 99
 
 
+def events(done: subprocess.CompletedProcess[bytes]) -> list[dict]:
+    """What a device said."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @dataclass
 class DeviceRunner:
     program: Path
@@ -21,18 +26,28 @@ class DeviceRunner:
     reports: str | None = None
     timeout_ms: int = 5000
 
-    def run(self, *arguments: str, **environment: str) -> tuple[int, list[dict]]:
-        """Exit status and events."""
+    def done(self, *arguments: str, given: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        """Runs to the end, with `given` on standard input."""
         command = [str(self.program), "--dir", str(self.folder), "--board", self.board, "--id", self.name]
         command += ["--releases", self.releases, "--timeout-ms", str(self.timeout_ms)]
         if self.reports is not None:
             command += ["--reports", self.reports]
         done = subprocess.run(
-            [*command, *arguments], capture_output=True, env=os.environ | environment, timeout=120, check=False
+            [*command, *arguments],
+            input=given,
+            capture_output=True,
+            env=os.environ | environment,
+            timeout=120,
+            check=False,
         )
         assert done.returncode >= 0, (done.returncode, done.stderr)
         assert b"Sanitizer" not in done.stderr, done.stderr.decode(errors="replace")
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+        return done
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, list[dict]]:
+        """Exit status and events."""
+        done = self.done(*arguments, **environment)
+        return done.returncode, events(done)
 
     def provision(self, key: Path) -> tuple[int, list[dict]]:
         return self.run("provision", "--key", str(key))
