@@ -28,8 +28,12 @@ def _parse(library, text: bytes) -> tuple[int, ctypes.Array]:
     return library.c.es_card_parse(card, text, ctypes.c_size_t(len(text))), card
 
 
+# The board's milliseconds, and where they begin anew: after 49.7 days.
+WRAP = 2**32
+
+
 def heard_by_board(library, of: recognise.Settings, results) -> list[recognise.Word]:
-    """Words by the C recogniser; results are (scores, milliseconds)."""
+    """Words by the C recogniser; results are (scores, milliseconds), of which it is told 32 bits."""
     status, card = _parse(library, _card(of))
     assert status == 0
     state, word, words = ctypes.create_string_buffer(8192), _Word(), []
@@ -38,7 +42,8 @@ def heard_by_board(library, of: recognise.Settings, results) -> list[recognise.W
     for scores, at_ms in results:
         given_scores = (ctypes.c_int8 * len(LABELS))(*scores)
         if library.c.es_recogniser_push(state, given_scores, ctypes.c_uint32(at_ms), ctypes.byref(word)):
-            words.append(recognise.Word(LABELS[word.label], word.score, word.at_ms))
+            assert word.at_ms == at_ms % WRAP
+            words.append(recognise.Word(LABELS[word.label], word.score, at_ms))
     return words
 
 
@@ -59,10 +64,10 @@ a_score = st.one_of(st.integers(-128, 127), st.sampled_from([-128, 127, 127]))
 
 
 @settings(max_examples=300, deadline=None)
-@given(of=chosen_settings, data=st.data())
-def test_the_board_hears_what_the_jobs_hear(library, of: recognise.Settings, data: st.DataObject) -> None:
-    # GIVEN results that each last for a while, at uneven times, more than the board keeps
-    now, results = 0, []
+@given(of=chosen_settings, start=st.one_of(st.just(0), st.integers(WRAP - 100_000, WRAP)), data=st.data())
+def test_the_board_hears_what_the_jobs_hear(library, of: recognise.Settings, start: int, data: st.DataObject) -> None:
+    # GIVEN results that each last for a while, at uneven times, more than the board keeps; maybe across the wrap
+    now, results = start, []
     for _ in range(data.draw(st.integers(0, 8))):
         scores = data.draw(st.lists(a_score, min_size=4, max_size=4))
         step = data.draw(st.sampled_from([0, 20, 40, 300, 70_000]))
@@ -90,6 +95,45 @@ def test_they_agree_on_streams_full_of_words(library, seed: int) -> None:
     words = heard_by_board(library, of, results)
     assert words == heard_by_jobs(of, results)
     assert words
+
+
+@pytest.mark.parametrize("before_ms", [0, 40, 500, 2000])
+def test_a_word_is_heard_across_the_wrap_as_at_any_time(library, before_ms: int) -> None:
+    # GIVEN quiet, then a word, then quiet; the time begins anew before it, in it, or after it
+    of = recognise.Settings(average_ms=500, threshold=150, suppression_ms=300, minimum_count=3)
+    quiet, loud = (-128, -128, -128, 127), (127, -128, -128, -128)
+    scores = [quiet] * 10 + [loud] * 30 + [quiet] * 10
+    # WHEN
+    words = heard_by_board(library, of, [(one, WRAP - before_ms + 40 * n) for n, one in enumerate(scores)])
+    # THEN the same is heard as at the beginning
+    usual = heard_by_board(library, of, [(one, 40 * n) for n, one in enumerate(scores)])
+    assert [(w.label, w.score, w.at_ms - WRAP + before_ms) for w in words] == [
+        (w.label, w.score, w.at_ms) for w in usual
+    ]
+    assert len(usual) > 2
+
+
+@pytest.mark.parametrize(
+    ("of", "heard"),
+    [
+        (recognise.Settings(average_ms=1, threshold=254, suppression_ms=0, minimum_count=1), 100),
+        (recognise.Settings(average_ms=1, threshold=255, suppression_ms=0, minimum_count=1), 0),
+        (recognise.Settings(average_ms=1, threshold=0, suppression_ms=0, minimum_count=2), 0),
+        (recognise.Settings(average_ms=10_000, threshold=254, suppression_ms=0, minimum_count=64), 37),
+        (recognise.Settings(average_ms=10_000, threshold=0, suppression_ms=0, minimum_count=65), 0),
+        (recognise.Settings(average_ms=10_000, threshold=254, suppression_ms=60_000, minimum_count=1), 1),
+        (recognise.Settings(average_ms=40, threshold=254, suppression_ms=39, minimum_count=2), 99),
+        (recognise.Settings(average_ms=40, threshold=254, suppression_ms=40, minimum_count=2), 50),
+        (recognise.Settings(average_ms=39, threshold=0, suppression_ms=0, minimum_count=2), 0),
+    ],
+    ids=lambda value: "" if isinstance(value, int) else "-".join(map(str, value.as_dict().values())),
+)
+def test_settings_at_their_limits(library, of: recognise.Settings, heard: int) -> None:
+    # GIVEN a hundred results, 40 ms apart, as sure as can be
+    results = [((127, -128, -128, -128), 30 + 40 * number) for number in range(100)]
+    # WHEN / THEN so many of them are words, for both
+    assert len(heard_by_board(library, of, results)) == heard
+    assert heard_by_board(library, of, results) == heard_by_jobs(of, results)
 
 
 def test_a_card_takes_every_setting_that_the_jobs_choose_from(library) -> None:
