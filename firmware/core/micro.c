@@ -54,7 +54,7 @@ static uint32_t gain_at(uint32_t noise)
 {
     int bits;
     const int16_t *c;
-    int32_t fraction;
+    int32_t fraction; /* the ten bits below the highest */
     int32_t curve;
 
     if (noise <= 2) {
@@ -62,7 +62,7 @@ static uint32_t gain_at(uint32_t noise)
     }
     bits = es_bit_length(noise);
     c = es_mt_gain + 4 * bits - 6;
-    fraction = (int32_t)((bits < 11 ? noise << (11 - bits) : noise >> (bits - 11)) & 0x3FF);
+    fraction = (int32_t)((noise << (32 - bits) >> 21) & 0x3FF);
     curve = ((c[2] * fraction) >> 5) + c[1] * 32;
     curve = ((curve * fraction + (1 << 14)) >> 15) + c[0];
     return (uint32_t)(int16_t)curve;
@@ -86,7 +86,7 @@ static uint32_t logarithm(uint32_t signal)
     const int segment_bits = ES_MT_LOG_SCALE_BITS - ES_MT_LOG_SEGMENTS_BITS;
     const uint32_t x = signal << ES_MT_CORRECTION_BITS;
     int whole;
-    int32_t mantissa;
+    int32_t mantissa; /* the bits below the highest */
     int32_t segment;
     int32_t step;
     uint32_t log2;
@@ -97,9 +97,7 @@ static uint32_t logarithm(uint32_t signal)
         return 0;
     }
     whole = es_bit_length(x) - 1;
-    mantissa = (int32_t)(x - (1u << whole));
-    mantissa = whole < ES_MT_LOG_SCALE_BITS ? mantissa << (ES_MT_LOG_SCALE_BITS - whole)
-                                            : mantissa >> (whole - ES_MT_LOG_SCALE_BITS);
+    mantissa = (int32_t)(x << (32 - whole) >> (32 - ES_MT_LOG_SCALE_BITS));
     segment = mantissa >> segment_bits;
     step = es_mt_log[segment + 1] - es_mt_log[segment];
     log2 = ((uint32_t)whole << ES_MT_LOG_SCALE_BITS) + (uint32_t)(mantissa + es_mt_log[segment]) +

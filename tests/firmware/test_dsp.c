@@ -29,6 +29,35 @@ static void check_pair(uint32_t a, uint32_t b, uint32_t sum)
     assert_int_equal(es_subtract16(a, b), halves(part(a, 0, 16) - part(b, 0, 16), part(a, 16, 16) - part(b, 16, 16)));
     assert_int_equal(es_pack_lows(a, b), halves(part(a, 0, 16), part(b, 0, 16)));
     assert_int_equal(es_pack_highs(a, b), halves(part(a, 16, 16), part(b, 16, 16)));
+    assert_int_equal(es_pack_low_high(a, b), halves(part(a, 0, 16), part(b, 16, 16)));
+}
+
+/* What the transform takes besides: low and high halves multiplied, exchanged, halved. */
+static void check_complex(uint32_t a, uint32_t b, uint32_t sum)
+{
+    const int64_t al = part(a, 0, 16);
+    const int64_t ah = part(a, 16, 16);
+    const int64_t bl = part(b, 0, 16);
+    const int64_t bh = part(b, 16, 16);
+
+    assert_int_equal((uint32_t)es_smlabb(a, b, (int32_t)sum), (uint32_t)((uint64_t)(al * bl) + sum));
+    assert_int_equal((uint32_t)es_smlatb(a, b, (int32_t)sum), (uint32_t)((uint64_t)(ah * bl) + sum));
+    assert_int_equal((uint32_t)es_smlatt(a, b, (int32_t)sum), (uint32_t)((uint64_t)(ah * bh) + sum));
+    assert_int_equal((uint32_t)es_smlsd(a, b, (int32_t)sum), (uint32_t)((uint64_t)(al * bl - ah * bh) + sum));
+    assert_int_equal((uint32_t)es_smladx(a, b, (int32_t)sum), (uint32_t)((uint64_t)(al * bh + ah * bl) + sum));
+    assert_int_equal((uint32_t)es_smuad(a, b), (uint32_t)(uint64_t)(al * bl + ah * bh));
+    assert_int_equal((uint32_t)es_smlawb((int32_t)a, b, (int32_t)sum),
+                     (uint32_t)((uint64_t)(part(a, 0, 32) * bl >> 16) + sum));
+    assert_int_equal((uint32_t)es_smlawt((int32_t)a, b, (int32_t)sum),
+                     (uint32_t)((uint64_t)(part(a, 0, 32) * bh >> 16) + sum));
+    assert_int_equal(es_half_add16(a, b), halves((al + bl) >> 1, (ah + bh) >> 1));
+    assert_int_equal(es_half_subtract16(a, b), halves((al - bl) >> 1, (ah - bh) >> 1));
+    assert_int_equal(es_ssax(a, b), halves(al + bh, ah - bl));
+    assert_int_equal(es_sasx(a, b), halves(al - bh, ah + bl));
+    assert_int_equal(es_pack_shifted((int32_t)a, (int32_t)b, 1), halves(part(a, 0, 32) >> 1, part(b, 0, 32) >> 1));
+    assert_int_equal(es_pack_shifted((int32_t)a, (int32_t)b, 15), halves(part(a, 0, 32) >> 15, part(b, 0, 32) >> 15));
+    assert_int_equal(es_pack_shifted((int32_t)a, (int32_t)b, 16), halves(ah, bh));
+    assert_int_equal(es_magnitude16(a), halves(al < 0 ? -al : al, ah < 0 ? -ah : ah));
 }
 
 static void check_word(uint32_t a)
@@ -54,6 +83,7 @@ static void edges_are_as_defined(void **state)
         for (k = 0; k < COUNT(words); k++) {
             for (l = 0; l < COUNT(words); l++) {
                 check_pair(words[i], words[k], words[l]);
+                check_complex(words[i], words[k], words[l]);
             }
         }
     }
@@ -71,6 +101,7 @@ static void any_words_are_as_defined(void **state)
         check_word(a);
         check_word((uint32_t)((int32_t)a >> 22));
         check_pair(a, next_random(&random), next_random(&random));
+        check_complex(a, next_random(&random), next_random(&random));
     }
 }
 
