@@ -9,8 +9,8 @@
 
 typedef struct es_audio {
     void *context;
-    /* Waits for samples; *taken = 0 at the end of a file. `lost` counts samples
-     * that were overwritten before they were read. */
+    /* Waits for samples, up to `count`; *taken = 0 at the end of a file. *lost:
+     * samples that nobody heard since the last call, for want of room. */
     es_status (*read)(void *context, int16_t *samples, size_t count, size_t *taken, uint32_t *lost);
 } es_audio;
 
