@@ -2,6 +2,20 @@
 
 #include <string.h>
 
+#include "incremental.h"
+#include "recogniser.h"
+
+/* Plans for streams; rows are kept where the arena has room for them. */
+static es_status plan(es_classifier *c, size_t arena_size)
+{
+    es_status status = es_incremental_plan(&c->model, c->frontend->frames, ES_RECOGNISER_HOP, true);
+
+    if (status == ES_OK && c->model.arena_size > arena_size) {
+        status = es_incremental_plan(&c->model, c->frontend->frames, ES_RECOGNISER_HOP, false);
+    }
+    return status;
+}
+
 es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size, void *arena, size_t arena_size)
 {
     es_status status = es_model_open(&c->model, data, size);
@@ -16,12 +30,20 @@ es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size,
     if (status == ES_OK && c->model.tensors[c->model.input].elements != es_frontend_features(c->frontend)) {
         status = ES_ERR_INPUT_SIZE;
     }
+    if (status == ES_OK) {
+        status = plan(c, arena_size);
+    }
     return status != ES_OK ? status : es_model_load(&c->model, arena, arena_size);
 }
 
 es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t scores[ES_LABELS])
 {
     return es_model_run(&c->model, features, es_frontend_features(c->frontend), scores, c->card.label_count);
+}
+
+es_status es_classifier_push(es_classifier *c, const int8_t *frames, int8_t scores[ES_LABELS])
+{
+    return es_incremental_push(&c->model, frames, scores, c->card.label_count);
 }
 
 es_status es_classifier_self_test(es_classifier *c)

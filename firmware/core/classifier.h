@@ -18,13 +18,19 @@ typedef struct {
     const es_frontend *frontend;
 } es_classifier;
 
-/* Opens a model with its card; refuses one whose front end this firmware does
- * not compute, whose input has another size than that front end's features, or
- * that does not fit the arena. `data` and `arena` must stay where they are. */
+/* Opens a model with its card, for clips and for streams; refuses one whose
+ * front end this firmware does not compute, whose input has another size than
+ * that front end's features, or that does not fit the arena. In streams, what is
+ * computed is kept from hop to hop if the arena has room for that.
+ * `data` and `arena` must stay where they are. */
 es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size, void *arena, size_t arena_size);
 
 /* Scores of a clip's features by the model's front end, as many as there are labels. */
 es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t scores[ES_LABELS]);
+
+/* Scores of the stream's window after ES_RECOGNISER_HOP more frames; the stream
+ * begins with es_incremental_reset, or with the features of es_classifier_run. */
+es_status es_classifier_push(es_classifier *c, const int8_t *frames, int8_t scores[ES_LABELS]);
 
 /* What a model on trial must do: run, on silence and on the loudest input. */
 es_status es_classifier_self_test(es_classifier *c);

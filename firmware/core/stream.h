@@ -1,20 +1,25 @@
 /* Words out of an endless stream of samples: the model's front end, a rolling
- * window of 49 frames, the model after every ES_RECOGNISER_HOP-th frame, the recogniser. */
+ * window of 49 frames in the model's arena, the model after every
+ * ES_RECOGNISER_HOP-th frame, the recogniser. */
 #ifndef ES_STREAM_H
 #define ES_STREAM_H
 
 #include "classifier.h"
 #include "recogniser.h"
 
+/* A feature of silence, which fills the window when a stream begins. */
+#define ES_STREAM_SILENCE (-128)
+
 typedef struct {
     es_classifier *classifier;
     es_frontend_stream samples;
     es_recogniser recogniser;
-    uint32_t frames;                         /* since the start */
-    int8_t window[ES_FRONTEND_FEATURES_MAX]; /* the last frames, as many as the model reads */
+    uint32_t frames;                                               /* since the start */
+    int8_t pending[ES_RECOGNISER_HOP * ES_FRONTEND_CHANNELS_MAX]; /* frames that the model has not seen yet */
 } es_stream;
 
-/* The classifier must stay where it is. */
+/* Begins a stream. The classifier must stay where it is, and answers no clips
+ * as long as the stream goes on. */
 void es_stream_reset(es_stream *s, es_classifier *classifier);
 
 /* Takes samples until a word is heard or none are left; *taken says how many.

@@ -5,7 +5,9 @@
 
 #include "../../core/card.h"
 #include "../../core/frontend.h"
+#include "../../core/incremental.h"
 #include "../../core/model.h"
+#include "../../core/stream.h"
 
 int es_lib_frontend_id(size_t index, char *out, size_t size)
 {
@@ -90,6 +92,48 @@ int es_lib_infer(const uint8_t *model, size_t size, const int8_t *input, size_t 
     }
     if (status == ES_OK) {
         status = es_model_run(m, input, input_size, output, output_size);
+    }
+    free(arena);
+    free(m);
+    return (int)status;
+}
+
+/* Opens a model for a stream, in an arena of its own. */
+static es_status open_stream(es_model *m, const uint8_t *model, size_t size, size_t channels, size_t hop, bool keep,
+                             void **arena)
+{
+    es_status status = es_model_open(m, model, size);
+    size_t frames;
+
+    if (status == ES_OK) {
+        frames = m->tensors[m->input].elements / channels;
+        status = m->tensors[m->input].elements % channels != 0 || frames > UINT16_MAX ? ES_ERR_INPUT_SIZE
+                 : hop > frames                                                      ? ES_ERR_ARGUMENT
+                                : es_incremental_plan(m, (uint16_t)frames, (uint16_t)hop, keep);
+    }
+    if (status == ES_OK) {
+        *arena = malloc(m->arena_size);
+        status = es_model_load(m, *arena, m->arena_size);
+    }
+    return status;
+}
+
+int es_lib_stream(const uint8_t *model, size_t size, const int8_t *features, size_t count, size_t channels, size_t hop,
+                  int incremental, int8_t *scores, size_t output_size)
+{
+    es_model *m = malloc(sizeof *m);
+    void *arena = NULL;
+    es_status status = ES_ERR_ARGUMENT;
+    size_t done;
+
+    if (m != NULL && model != NULL && features != NULL && scores != NULL && channels != 0 && hop != 0) {
+        status = open_stream(m, model, size, channels, hop, incremental != 0, &arena);
+    }
+    if (status == ES_OK) {
+        es_incremental_reset(m, ES_STREAM_SILENCE);
+    }
+    for (done = 0; status == ES_OK && count - done >= hop; done += hop) {
+        status = es_incremental_push(m, features + done * channels, scores + done / hop * output_size, output_size);
     }
     free(arena);
     free(m);

@@ -32,6 +32,14 @@ int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *inf
 int es_lib_infer(const uint8_t *model, size_t size, const int8_t *input, size_t input_size, int8_t *output,
                  size_t output_size);
 
+/* Scores after every `hop` new frames of a stream that begins with a window of
+ * silence. `features` holds `count` frames of `channels` values; `scores` takes
+ * count / hop rows of `output_size`. `incremental` chooses between computing what
+ * is new, as boards do, and everything at each hop: no byte differs. 0 or an
+ * ES_ERR_ code. */
+int es_lib_stream(const uint8_t *model, size_t size, const int8_t *features, size_t count, size_t channels, size_t hop,
+                  int incremental, int8_t *scores, size_t output_size);
+
 /* The sentence for a code. */
 const char *es_lib_error(int code);
 

@@ -33,6 +33,48 @@ def _pointer(array: np.ndarray) -> ctypes.c_void_p:
     return array.ctypes.data_as(ctypes.c_void_p)
 
 
+class Stream:
+    """A model opened for a stream, by the parts of the firmware under the library."""
+
+    def __init__(self, library: "Library", model: bytes, frames: int, hop: int) -> None:
+        self._library, self._model = library, model
+        # More than any es_model, and an arena more than any of these models need.
+        self._state, self._arena = ctypes.create_string_buffer(1 << 17), np.zeros(1 << 20, np.int8)
+        size = ctypes.c_size_t
+        library.check(library.c.es_model_open(self._state, model, size(len(model))))
+        library.check(library.c.es_incremental_plan(self._state, frames, hop, True))
+        library.check(library.c.es_model_load(self._state, _pointer(self._arena), size(self._arena.size)))
+        self.reset()
+
+    def reset(self) -> None:
+        self._library.c.es_incremental_reset(self._state, -128)
+
+    def push(self, frames: np.ndarray, size: int) -> np.ndarray:
+        answer = np.empty(size, np.int8)
+        code = self._library.c.es_incremental_push(
+            self._state, _pointer(frames), _pointer(answer), ctypes.c_size_t(size)
+        )
+        self._library.check(code)
+        return answer
+
+    def run(self, window: np.ndarray, size: int) -> np.ndarray:
+        answer, c_size = np.empty(size, np.int8), ctypes.c_size_t
+        code = self._library.c.es_model_run(
+            self._state, _pointer(window), c_size(window.size), _pointer(answer), c_size(size)
+        )
+        self._library.check(code)
+        return answer
+
+    def macs(self) -> int:
+        return self._library.c.es_incremental_macs(self._state)
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        del self._state, self._arena
+
+
 class Library:
     def __init__(self, path: Path) -> None:
         self.c = ctypes.CDLL(str(path))
@@ -44,6 +86,7 @@ class Library:
         self.c.es_clip_start.restype = ctypes.c_size_t
         self.c.es_frontend_find.restype = ctypes.c_void_p
         self.c.es_frontend_feed.restype = ctypes.c_bool
+        self.c.es_incremental_macs.restype = ctypes.c_uint64
 
     def check(self, code: int) -> None:
         if code != 0:
@@ -79,3 +122,17 @@ class Library:
         )
         self.check(code)
         return answer
+
+    def stream(self, model: bytes, frames: np.ndarray, hop: int, *, incremental: bool = True) -> np.ndarray:
+        frames = np.ascontiguousarray(frames, np.int8)
+        answers = np.empty((len(frames) // hop, self.info(model).output_size), np.int8)
+        size = ctypes.c_size_t
+        code = self.c.es_lib_stream(
+            model, size(len(model)), _pointer(frames), size(len(frames)), size(frames.shape[1]), size(hop),
+            int(incremental), _pointer(answers), size(answers.shape[1]),
+        )  # fmt: skip
+        self.check(code)
+        return answers
+
+    def open_stream(self, model: bytes, frames: int, hop: int) -> Stream:
+        return Stream(self, model, frames, hop)

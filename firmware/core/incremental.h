@@ -1,0 +1,56 @@
+/* Inference on a rolling window of frames, hop by hop, without computing again
+ * what has not changed: the same bytes as es_model_run on the whole window.
+ *
+ * Rows of a tensor, along dimension 1, are places in time as long as operators
+ * keep them (ES_WINDOW, ES_SAME_ROW, a view with as many rows; one batch). From
+ * row to row of a tensor there are S frames: 1 at the input, and a window
+ * operator with stride t multiplies S by t. Both operands of an ADD must agree.
+ *
+ * A row is clean if what it is made of touches neither padding in time nor a
+ * row that is not clean. All rows of the input are. If the clean rows of an
+ * operator's input are [c, d), those of its output are, for a window of `extent`
+ * rows with stride t, beginning p rows above the first,
+ *     r * t - p >= c  and  r * t - p + extent <= d,
+ * for ADD the intersection of both operands'. What stands in clean row r follows
+ * from the frames under it alone, and its first frame is r * S plus the same for
+ * all r. So, when the window moves on by h frames, clean row r is what clean row
+ * r + h / S was before, if S divides h. Where S does not, nothing is kept: older
+ * copies, one for each phase, would be needed. All other rows must be computed:
+ * the h / S newest, and those at the edges, for which padding moves with the window.
+ *
+ * What a hop computes follows from the output backwards. Of each tensor the rows
+ * are needed that its readers need for the rows that they compute; [0, head) and
+ * [tail, end) cover them. If that is more than the rows that are new or not clean,
+ * the tensor is kept from hop to hop, in memory of its own, its rows are moved
+ * by h / S, and only the new and the unclean ones are computed. Otherwise it is
+ * computed where it is needed and shares memory as in es_model_run. Operators
+ * that read a tensor as a whole need all of it: what is behind them is computed
+ * anew, after its last kept input.
+ *
+ * The rolling window is the model's input, in the arena. */
+#ifndef ES_INCREMENTAL_H
+#define ES_INCREMENTAL_H
+
+#include "model.h"
+
+/* Plans an opened model's arena for a stream: its input holds `frames` frames,
+ * and `hop` new ones come at a time (1..frames). With `keep`, rows are kept from
+ * hop to hop; without, only the window is, and each hop computes everything.
+ * m->arena_size tells what es_model_load will need.
+ * ES_ERR_INPUT_SIZE: the input is not a number of whole frames;
+ * ES_ERR_ARGUMENT: the hop is not in the window. */
+es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, bool keep);
+
+/* Begins a stream: all frames of the window hold `value`. After es_model_load;
+ * es_model_run does so, too, with a window of its own. */
+void es_incremental_reset(es_model *m, int8_t value);
+
+/* Moves the window on by the hop's frames and computes the output of what it
+ * holds now. ES_ERR_ARENA before es_model_load, ES_ERR_ARGUMENT without a plan
+ * for streams, ES_ERR_OUTPUT_SIZE. */
+es_status es_incremental_push(es_model *m, const int8_t *frames, int8_t *output, size_t output_size);
+
+/* Multiply-accumulates of one hop. */
+uint64_t es_incremental_macs(const es_model *m);
+
+#endif
