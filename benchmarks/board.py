@@ -32,7 +32,7 @@ TFLM_FRONT_END = 84_500
 
 # Source files by what a program links them for; a folder stands for all in it.
 MODULES = {
-    "front end micro": ("core/micro", "core/fft", "core/frontend"),
+    "front end micro": ("core/micro", "core/root", "core/fft", "core/frontend"),
     "front end spectrogram43": ("core/spectrogram43",),
     "model reader and planner": ("core/model", "core/flatbuffer", "core/operators", "core/quantise"),
     "kernels": ("core/kernels/",),

@@ -6,21 +6,29 @@
 #error "windows that overlap by more than half must be moved, not copied"
 #endif
 
+#if ES_WITH_MICRO
 static void micro_frame(es_frontend_memory *memory, const int16_t *window, int8_t *frame)
 {
     es_micro_frame(&memory->micro, window, frame);
 }
+#endif
 
+#if ES_WITH_SPECTROGRAM43
 static void spectrogram43_frame(es_frontend_memory *memory, const int16_t *window, int8_t *frame)
 {
     (void)memory;
     es_spectrogram43_frame(window, frame);
 }
+#endif
 
 static const es_frontend frontends[] = {
+#if ES_WITH_MICRO
     {es_micro_id, ES_FRONTEND_WINDOW, ES_FRONTEND_STEP, ES_FRONTEND_FRAMES, ES_MICRO_CHANNELS, micro_frame},
+#endif
+#if ES_WITH_SPECTROGRAM43
     {es_spectrogram43_id, ES_FRONTEND_WINDOW, ES_FRONTEND_STEP, ES_FRONTEND_FRAMES, ES_SPECTROGRAM43_CHANNELS,
      spectrogram43_frame},
+#endif
 };
 
 const es_frontend *es_frontend_at(size_t index)

@@ -15,6 +15,18 @@
 #include "micro.h"
 #include "spectrogram43.h"
 
+/* -DES_WITH_MICRO=0 or -DES_WITH_SPECTROGRAM43=0 leaves one out of the list and,
+ * with its tables, out of a program that is linked by sections. */
+#ifndef ES_WITH_MICRO
+#define ES_WITH_MICRO 1
+#endif
+#ifndef ES_WITH_SPECTROGRAM43
+#define ES_WITH_SPECTROGRAM43 1
+#endif
+#if !ES_WITH_MICRO && !ES_WITH_SPECTROGRAM43
+#error "no front end is left"
+#endif
+
 #define ES_FRONTEND_CHANNELS_MAX ES_SPECTROGRAM43_CHANNELS
 #define ES_FRONTEND_FEATURES_MAX (ES_FRONTEND_FRAMES * ES_FRONTEND_CHANNELS_MAX)
 

@@ -3,7 +3,9 @@
 # mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
 
 import ctypes
+import math
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import soundfile
 from firmware_library import FirmwareError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kws import features
+from kws import features, qemu
 
 ROOT = Path(__file__).resolve().parents[3]
 # A folder of recordings, <label>/<name>: every one of them, or every 23rd where it is merely at hand.
@@ -67,6 +69,116 @@ def test_features_of_any_staircase_are_those_of_python(library, front_end, seed,
     steps = np.random.default_rng(seed).integers(low, high + 1, 16000 // held + 1)
     clip = np.repeat(steps, held)[:16000].astype(np.int16)
     np.testing.assert_array_equal(library.features(clip, front_end), front_end.features(clip[None])[0])
+
+
+def _square_wave(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    return np.where((t + rng.integers(16000)) % rng.integers(2, 500) < rng.integers(1, 250), 32767, -32768)
+
+
+def _impulses(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    clip = np.zeros(t.size)
+    clip[rng.integers(0, t.size, 60)] = rng.choice([-32768, -32767, 32767, 1, -1], 60)
+    return clip
+
+
+def _steady(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    return np.full(t.size, rng.choice([-32768, -32767, -1, 1, 32767]))
+
+
+def _silence_after_loud(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    quiet = rng.integers(-2, 3, t.size)
+    return np.where(t < rng.integers(1, 16000), rng.integers(-32768, 32768, t.size), quiet)
+
+
+def _powers_of_two(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    return -(2 ** rng.integers(0, 16, t.size)) * rng.integers(0, 2, t.size)
+
+
+EXTREMES = (_square_wave, _impulses, _steady, _silence_after_loud, _powers_of_two)
+
+
+def _extreme_clip(kind, seed: int) -> np.ndarray:
+    return np.clip(kind(np.random.default_rng(seed), np.arange(16000)), -32768, 32767).astype(np.int16)
+
+
+@each_front_end
+@settings(max_examples=100, deadline=None)
+@given(kind=st.sampled_from(EXTREMES), seed=st.integers(0, 2**32 - 1))
+def test_features_of_extremes_are_those_of_python(library, front_end, kind, seed):
+    clip = _extreme_clip(kind, seed)
+    np.testing.assert_array_equal(library.features(clip, front_end), front_end.features(clip[None])[0])
+
+
+def _lowest_in_mid_window(others: int) -> np.ndarray:
+    """Noise of some amplitude, and -32768 in the middle of each window, where the taper is 1: it stays -32768."""
+    clip = np.random.default_rng(others).integers(-others, others + 1, 16000)
+    clip[240::320] = -32768
+    return clip.astype(np.int16)
+
+
+@each_front_end
+@pytest.mark.parametrize("others", [0, 1, 5, 300, 16383, 16384, 20000])
+def test_the_lowest_sample_is_never_the_largest(library, front_end, others):
+    # GIVEN a sample that has no magnitude in 16 bits, among others by which the window is scaled
+    clip = _lowest_in_mid_window(others)
+    # WHEN / THEN both lose it in the same way
+    np.testing.assert_array_equal(library.features(clip, front_end), front_end.features(clip[None])[0])
+
+
+@each_front_end
+def test_a_cortex_m4_computes_the_same(mps2_build, front_end):
+    # GIVEN extremes and recordings
+    clips = [_extreme_clip(kind, seed) for kind in EXTREMES for seed in range(2)]
+    clips += [_lowest_in_mid_window(others) for others in (0, 300)]
+    recordings = _recordings()
+    clips += list(recordings[:: 1 + len(recordings) // 20])
+    # WHEN QEMU runs the code for the DSP extension THEN it gives the bytes of Python
+    np.testing.assert_array_equal(qemu.clip_features(np.array(clips), front_end), front_end.features(np.array(clips)))
+
+
+def _nearest_root(x: int) -> int:
+    root = math.isqrt(x)
+    root += x - root * root > root
+    return 65535 if root == 65536 and x < 2**32 else root
+
+
+near_squares = st.builds(
+    lambda root, away: root * root + away, st.integers(0, 2**29 - 1), st.integers(-2, 2) | st.integers(0, 2**29)
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(
+    x=near_squares | st.builds(lambda root: root * root + root, st.integers(0, 2**29 - 1)) | st.integers(0, 2**58 - 1)
+)
+def test_the_root_is_the_nearest(library, x):
+    x = min(max(x, 0), 2**58 - 1)
+    assert library.c.es_rounded_root(ctypes.c_uint64(x)) == _nearest_root(x)
+
+
+def test_the_root_of_each_length_and_of_all_small_numbers(library):
+    edges = {2**bits + away for bits in range(59) for away in (-1, 0, 1)} | set(range(70000))
+    edges |= {2**32 - 65536, 2**32 - 65535, 2**32 - 1, 65535 * 65536, 65535 * 65536 + 1}
+    for x in edges - {2**58, 2**58 + 1}:
+        assert library.c.es_rounded_root(ctypes.c_uint64(x)) == _nearest_root(x), x
+
+
+@pytest.mark.parametrize("left_out", FRONT_ENDS, ids=lambda f: f.name)
+def test_a_program_may_leave_out_a_front_end(tmp_path, left_out):
+    # GIVEN the front ends' sources without one of them
+    core = ROOT / "firmware" / "core"
+    sources = [str(core / f"{name}.c") for name in ("frontend", "micro", "spectrogram43", "fft", "root")]
+    option = f"-DES_WITH_{left_out.name.upper()}=0"
+    built = tmp_path / "frontends.so"
+    subprocess.run(
+        ["cc", "-std=c99", "-Werror", "-Wall", "-fPIC", "-shared", option, "-o", built, *sources], check=True
+    )
+    library = ctypes.CDLL(str(built))
+    library.es_frontend_find.restype = ctypes.c_void_p
+    # THEN that one is not found, and the other is
+    assert library.es_frontend_find(left_out.id.encode()) is None
+    (kept,) = (f for f in FRONT_ENDS if f is not left_out)
+    assert library.es_frontend_find(kept.id.encode()) is not None
 
 
 @each_front_end
