@@ -92,6 +92,19 @@ def test_a_model_that_is_refused_is_said_in_one_line(emulated, wav_file, tmp_pat
     assert done.stdout.count("\n") == 1
 
 
+def test_a_file_larger_than_the_memory_is_an_error_and_the_next_is_heard(emulated, wav_file, tmp_path) -> None:
+    # GIVEN a file of 20 MB
+    Path("m.tflite").write_bytes(tflite_models.keyword_model(features.MICRO.id))
+    with Path("large.wav").open("wb") as file:
+        file.truncate(20 << 20)
+    clip = str(wav_file(_sound(1, 1)).relative_to(tmp_path))
+    # WHEN / THEN
+    done = emulated("--clips", "m.tflite", "large.wav", clip)
+    first, second = done.stdout.splitlines()
+    assert (done.returncode, first) == (1, "error ES_ERR_WAV large.wav")
+    assert second.startswith("heard ")
+
+
 def test_arguments_out_of_order_are_refused(emulated) -> None:
     for arguments in ((), ("m.tflite",), ("--what", "m.tflite", "a.wav"), ("--list",)):
         done = emulated(*arguments)
