@@ -56,9 +56,9 @@ size_t es_frontend_features(const es_frontend *f);
 /* One stream of samples: 1.1 KB. */
 typedef struct {
     const es_frontend *frontend;
-    uint16_t used; /* samples in `window` */
-    int16_t window[ES_FRONTEND_WINDOW];
+    int16_t window[ES_FRONTEND_WINDOW]; /* at a word's address, as it is read by words */
     es_frontend_memory memory;
+    uint16_t used; /* samples in `window` */
 } es_frontend_stream;
 
 /* Begins a stream: forgets all audio and all that was remembered of it. */
