@@ -154,14 +154,16 @@ def _expected(words: list[recognise.Word], steps: int, brightness: dict[str, int
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_words_are_shown_and_said(library, seed: int) -> None:
-    # GIVEN a model that hears words in noise
-    model = tflite_models.keyword_model(MICRO.id, seed=3, recogniser=EAGER)
+@pytest.mark.parametrize("hop_frames", [2])
+def test_words_are_shown_and_said(library, seed: int, hop_frames: int) -> None:
+    # GIVEN a model that hears words in noise, more or less often
+    of = EAGER | {"hop_frames": hop_frames}
+    model = tflite_models.keyword_model(MICRO.id, seed=3, recogniser=of)
     samples = _sound(seed + 4)
     # WHEN the program listens
     said = Program(library, model).hear(_steps(samples))
     # THEN the words are those of the rule, the first keyword bright, the second dim, for a second each
-    words = _words(library, model, samples)
+    words = _words(library, model, samples, of=of)
     assert said == _expected(words, len(samples) // STEP, {"yes": BRIGHT, "no": DIM})
     assert words
 
@@ -200,7 +202,8 @@ def test_the_start_says_what_listens_and_turns_the_light_off(library) -> None:
     light, line = program.said
     assert light == OFF
     assert line.startswith(f"earshot 1.0.42 {MICRO.id} yes,no,unknown,silence arena ")
-    assert int(line.split()[-1]) == library.info(program.model).arena_size
+    # AND it needs no less memory than for a clip, and no more than there is
+    assert library.info(program.model).arena_size <= int(line.split()[-1]) <= ctypes.sizeof(program._arena)
 
 
 def test_a_line_of_any_length_is_whole_and_a_short_one_is_one_write(library) -> None:
