@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dsp.h"
+
 typedef struct {
     int32_t multiplier;
     int8_t shift; /* > 0 left, < 0 right; -31..30 */
@@ -31,17 +33,14 @@ static inline int32_t es_shift_left_wrap(int32_t a, int bits)
     return (int32_t)((uint32_t)a << bits);
 }
 
-/* round(a * b / 2^31), half away from zero; -2^31 * -2^31 saturates. */
+/* round(a * b / 2^31), half away from zero; -2^31 * -2^31 saturates. Rounded
+ * down after half is added: for products of both signs that is the same. */
 static inline int32_t es_doubling_high_mul(int32_t a, int32_t b)
 {
-    int64_t product = (int64_t)a * b;
-    int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-
     if (a == INT32_MIN && b == INT32_MIN) {
         return INT32_MAX;
     }
-    /* Division truncates towards zero, a shift would not. */
-    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
 }
 
 /* round(x / 2^bits), half away from zero; bits 0..31. */
@@ -65,6 +64,36 @@ static inline int32_t es_requantise(int32_t x, int32_t multiplier, int shift)
 static inline int8_t es_clamp_i8(int32_t x, int32_t low, int32_t high)
 {
     return (int8_t)(x < low ? low : x > high ? high : x);
+}
+
+/* A requantiser and the output's zero point, for sums of less than 2^30. */
+typedef struct {
+    int32_t multiplier;
+    int32_t addend; /* half of the unit that is shifted away, and the zero point */
+    int32_t shift;  /* right */
+} es_scaler;
+
+enum { ES_SCALER_LIMIT = 1 << 30 };
+
+/* For right shifts of 1..22; es_requantise is for all. */
+static inline bool es_scaler_fits(int shift)
+{
+    return shift <= -1 && shift >= -22;
+}
+
+static inline es_scaler es_scaler_from(int32_t multiplier, int shift, int32_t zero_point)
+{
+    const es_scaler s = {multiplier, (zero_point * 2 + 1) * (1 << (-shift - 1)), -shift};
+
+    return s;
+}
+
+/* es_requantise(x) + zero point, unless |x| >= 2^30. With p = x * multiplier, both
+ * round down: y = (p + 2^30) / 2^31, then (y + 2^(shift-1) - (y < 0)) / 2^shift.
+ * y < 0 where x < 0, but for p = -2^30, where y is 0 and either answer too. */
+static inline int32_t es_scale(int32_t x, es_scaler s)
+{
+    return (es_smmlar(x * 2, s.multiplier, s.addend) + (x >> 31)) >> s.shift;
 }
 
 /* Splits a real multiplier; false where it is negative, not finite or too large

@@ -1,7 +1,19 @@
 /* DEPTHWISE_CONV_2D, int8, weights (1, height, width, out channels). */
-#include "window.h"
+#include "convolve.h"
+#include "depthwise.h"
+#include "output.h"
 
+enum { TURNED_MOST = 1024 }; /* bytes of filters that are put in another order for a run */
 enum { PADDING = 0, STRIDE_W = 1, STRIDE_H = 2, MULTIPLIER = 3, ACTIVATION = 4, DILATION_W = 5, DILATION_H = 6 };
+
+/* Over one input channel the sums are those of CONV_2D, but for the filters' order. */
+static uint32_t turned_filters(const es_model *m, const es_node *n)
+{
+    const es_tensor *weights = &m->tensors[n->inputs[1]];
+
+    return m->tensors[n->inputs[0]].shape[3] == 1 && weights->elements <= TURNED_MOST ? (weights->elements + 3) / 4 * 4
+                                                                                      : 0;
+}
 
 es_status es_depthwise_conv_check(es_model *m, es_node *n)
 {
@@ -39,7 +51,16 @@ es_status es_depthwise_conv_check(es_model *m, es_node *n)
         return status;
     }
     status = es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, ACTIVATION, 0));
-    return status != ES_OK ? status : es_node_plan_channels(m, n, (uint32_t)out->shape[3]);
+    if (status != ES_OK) {
+        return status;
+    }
+    n->scratch_size = turned_filters(m, n);
+    if (n->scratch_size != 0) {
+        n->scratch_size += es_convolve_scratch(m, n, 1);
+    } else {
+        (void)es_depthwise_lines_check(m, n);
+    }
+    return es_node_plan_channels(m, n, (uint32_t)out->shape[3]);
 }
 
 uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n)
@@ -47,62 +68,148 @@ uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n)
     return (uint64_t)m->tensors[n->output].elements * (uint64_t)n->u.window.filter_h * (uint64_t)n->u.window.filter_w;
 }
 
-/* One output value: the filter's column `channel` over the input's `source`. */
-static int32_t accumulate(const es_window *w, const es_tensor *in, const int8_t *image, const int8_t *filter,
-                          int32_t channels, int32_t origin_y, int32_t origin_x)
+/* Output channels whose sums are made together, one tap after the other. */
+enum { CHUNK = 32 };
+
+/* Where the window meets the image along one axis: taps [first, end). */
+typedef struct {
+    int32_t at; /* place of tap 0 */
+    int32_t first;
+    int32_t end;
+} overlap;
+
+static overlap overlap_of(int32_t at, int32_t size, int32_t filter, int32_t dilation)
 {
-    int32_t sum = 0;
-    int32_t fy;
-    int32_t fx;
+    const overlap o = {at, at >= 0 ? 0 : (-at + dilation - 1) / dilation,
+                       es_smaller(filter, (size - at + dilation - 1) / dilation)};
 
-    for (fy = 0; fy < w->filter_h; fy++) {
-        const int32_t y = origin_y + fy * w->dilation_h;
-
-        if (y < 0 || y >= in->shape[1]) {
-            continue;
-        }
-        for (fx = 0; fx < w->filter_w; fx++) {
-            const int32_t x = origin_x + fx * w->dilation_w;
-
-            if (x >= 0 && x < in->shape[2]) {
-                sum += (image[(y * in->shape[2] + x) * in->shape[3]] - in->zero_point) *
-                       filter[(fy * w->filter_w + fx) * channels];
-            }
-        }
-    }
-    return sum;
+    return o;
 }
 
-void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows)
+/* Adds a tap's products: `count` output channels from `multiplier` a value on. */
+static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, int32_t multiplier, int32_t count,
+                    int32_t *sums)
+{
+    int32_t i;
+    int32_t j;
+
+    if (multiplier == 1) {
+        for (i = 0; i < count; i++) {
+            sums[i] += (x[i] - zero_point) * w[i];
+        }
+        return;
+    }
+    for (i = 0; i < count; i += multiplier) {
+        const int32_t value = *x++ - zero_point;
+
+        for (j = i; j < i + multiplier; j++) {
+            sums[j] += value * w[j];
+        }
+    }
+}
+
+/* Output channels [channel, channel + count) of one place. */
+static void run_place(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image,
+                      overlap down, overlap across, int32_t channel, int32_t count, int32_t multiplier, int8_t *y)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_window *w = &n->u.window;
+    const int8_t *weights = (const int8_t *)m->tensors[n->inputs[1]].constant + channel;
+    int32_t sums[CHUNK];
+    int32_t fy;
+    int32_t fx;
+    int32_t i;
+
+    for (i = 0; i < count; i++) {
+        sums[i] = 0;
+    }
+    for (fy = down.first; fy < down.end; fy++) {
+        const int8_t *row = image + (down.at + fy * w->dilation_h) * in->shape[2] * in->shape[3];
+
+        for (fx = across.first; fx < across.end; fx++) {
+            add_tap(row + (across.at + fx * w->dilation_w) * in->shape[3], in->zero_point,
+                    weights + (fy * w->filter_w + fx) * in->shape[3] * w->depth_multiplier, multiplier, count, sums);
+        }
+    }
+    for (i = 0; i < count; i++) {
+        const int32_t bias = es_channel_bias(channels, channel + i);
+
+        sums[i] = es_add_wrap(sums[i], bias);
+        es_put_channel(channels, channel + i, bias, &sums[i], 1, y + i, 1);
+    }
+}
+
+static void run_plainly(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
-    const int32_t *multipliers = es_node_multipliers(m, n);
-    const int8_t *shifts = es_node_shifts(m, n);
-    const int8_t *filter = (const int8_t *)m->tensors[n->inputs[1]].constant;
+    const es_channels channels = es_channels_of(m, n, w->filter_h * w->filter_w);
+    /* A chunk has the whole of several values' channels, or a part of one's. */
+    const int32_t multiplier = es_smaller(w->depth_multiplier, CHUNK);
+    const int32_t most = CHUNK / multiplier * multiplier;
+    const int32_t row_size = out->shape[2] * out->shape[3];
     int32_t batch;
     int32_t row;
     int32_t column;
     int32_t channel;
 
     for (batch = 0; batch < out->shape[0]; batch++) {
-        const int8_t *image =
-            es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
-        int8_t *y = es_model_values(m, n->output) +
-                    (batch * out->shape[1] + rows.first) * out->shape[2] * out->shape[3];
+        const int8_t *image = es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
+        int8_t *const first = es_model_values(m, n->output) + (batch * out->shape[1] + rows.first) * row_size;
+        int8_t *y = first;
 
         for (row = rows.first; row < rows.end; row++) {
-            for (column = 0; column < out->shape[2]; column++) {
-                for (channel = 0; channel < out->shape[3]; channel++) {
-                    const int32_t sum =
-                        accumulate(w, in, image + channel / w->depth_multiplier, filter + channel, out->shape[3],
-                                   row * w->stride_h - w->pad_top, column * w->stride_w - w->pad_left);
+            const overlap down =
+                overlap_of(row * w->stride_h - w->pad_top, in->shape[1], w->filter_h, w->dilation_h);
 
-                    *y++ = es_output_value(n, es_add_wrap(sum, es_bias_at(m, n, channel)), multipliers[channel],
-                                           shifts[channel], out->zero_point);
+            for (column = 0; column < out->shape[2]; column++) {
+                const overlap across =
+                    overlap_of(column * w->stride_w - w->pad_left, in->shape[2], w->filter_w, w->dilation_w);
+                int32_t count;
+
+                for (channel = 0; channel < out->shape[3]; channel += count) {
+                    const int32_t of_value = w->depth_multiplier - channel % w->depth_multiplier;
+
+                    count = w->depth_multiplier > CHUNK ? es_smaller(of_value, CHUNK)
+                                                        : es_smaller(out->shape[3] - channel, most);
+                    run_place(m, n, &channels, image + channel / w->depth_multiplier, down, across, channel, count,
+                              w->depth_multiplier > CHUNK ? count : multiplier, y);
+                    y += count;
                 }
             }
         }
+        es_limit_values(n, first, (rows.end - rows.first) * row_size);
+    }
+}
+
+static void run_turned(const es_model *m, const es_node *n, es_rows rows, uint32_t filters_size)
+{
+    const es_tensor *weights = &m->tensors[n->inputs[1]];
+    const int32_t filters = weights->shape[3];
+    const int32_t taps = weights->shape[1] * weights->shape[2];
+    const int8_t *from = (const int8_t *)weights->constant;
+    int8_t *turned = es_node_scratch(m, n);
+    int32_t tap;
+    int32_t i;
+
+    for (tap = 0; tap < taps; tap++) {
+        for (i = 0; i < filters; i++) {
+            turned[i * taps + tap] = *from++;
+        }
+    }
+    es_convolve(m, n, rows, turned, 1, turned + filters_size);
+}
+
+void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows)
+{
+    const uint32_t filters_size = turned_filters(m, n);
+
+    if (filters_size != 0) {
+        run_turned(m, n, rows, filters_size);
+    } else if (n->scratch_size != 0) {
+        es_depthwise_lines_run(m, n, rows);
+    } else {
+        run_plainly(m, n, rows);
     }
 }

@@ -1,6 +1,6 @@
 /* MEAN over any dimensions, int8. The division by the number of values is part
  * of the output's multiplier, as the reference does it. */
-#include "../operators.h"
+#include "output.h"
 
 enum { KEEP_DIMENSIONS = 0 };
 
@@ -71,45 +71,73 @@ es_status es_mean_check(es_model *m, es_node *n)
     return ES_OK;
 }
 
-/* Position in the input of value number `index` of the dimensions that are
- * (or are not) averaged away. */
-static uint32_t position(const es_tensor *in, const es_node *n, uint32_t index, bool reduced)
+/* Values from one place to the next along each dimension, and how many places are
+ * summed (of a dimension that is averaged away) or stay (of another). */
+typedef struct {
+    int32_t step[ES_MODEL_RANK];
+    int32_t sums[ES_MODEL_RANK];
+    int32_t stays[ES_MODEL_RANK];
+} axes;
+
+static axes axes_of(const es_tensor *in, const es_node *n)
 {
-    uint32_t stride = 1;
-    uint32_t at = 0;
+    axes a;
+    int32_t step = 1;
     int d;
 
-    for (d = in->rank - 1; d >= 0; d--) {
-        const uint32_t size = (uint32_t)in->shape[d];
-
-        if (is_reduced(n, d) == reduced) {
-            at += index % size * stride;
-            index /= size;
-        }
-        stride *= size;
+    for (d = ES_MODEL_RANK - 1; d >= 0; d--) {
+        a.step[d] = step;
+        a.sums[d] = is_reduced(n, d) ? in->shape[d] : 1; /* shapes are 1 beyond the rank */
+        a.stays[d] = is_reduced(n, d) ? 1 : in->shape[d];
+        step *= in->shape[d];
     }
-    return at;
+    return a;
+}
+
+static int32_t sum_from(const axes *a, const int8_t *x)
+{
+    int32_t sum = 0;
+    int32_t i;
+    int32_t j;
+    int32_t k;
+    int32_t l;
+
+    for (i = 0; i < a->sums[0]; i++) {
+        for (j = 0; j < a->sums[1]; j++) {
+            for (k = 0; k < a->sums[2]; k++) {
+                const int8_t *value = x + i * a->step[0] + j * a->step[1] + k * a->step[2];
+
+                for (l = 0; l < a->sums[3]; l++) {
+                    sum += *value;
+                    value += a->step[3];
+                }
+            }
+        }
+    }
+    return sum;
 }
 
 void es_mean_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
+    const axes a = axes_of(in, n);
     const int8_t *x = es_model_values(m, n->inputs[0]);
     int8_t *y = es_model_values(m, n->output);
-    uint32_t i;
+    int32_t i;
 
     (void)rows;
+    for (i = 0; i < (int32_t)out->elements; i++) {
+        int32_t rest = i;
+        int32_t at = 0;
+        int32_t sum;
+        int d;
 
-    for (i = 0; i < out->elements; i++) {
-        const int8_t *from = x + position(in, n, i, false);
-        int32_t sum = 0;
-        uint32_t k;
-
-        for (k = 0; k < n->u.mean.count; k++) {
-            sum += from[position(in, n, k, true)] - in->zero_point;
+        for (d = ES_MODEL_RANK - 1; d >= 0; d--) {
+            at += rest % a.stays[d] * a.step[d];
+            rest /= a.stays[d];
         }
-        y[i] = es_clamp_i8(
-            es_add_wrap(es_requantise(sum, n->scaling.multiplier, n->scaling.shift), out->zero_point), -128, 127);
+        sum = sum_from(&a, x + at) - in->zero_point * (int32_t)n->u.mean.count;
+        y[i] = es_channel_value(sum, n->scaling.multiplier, n->scaling.shift, out->zero_point);
     }
 }

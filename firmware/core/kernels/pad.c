@@ -34,22 +34,24 @@ void es_pad_run(const es_model *m, const es_node *n, es_rows rows)
     const es_tensor *out = &m->tensors[n->output];
     const int8_t *x = es_model_values(m, n->inputs[0]);
     int8_t *y = es_model_values(m, n->output);
+    /* The last dimension's values stay together; one of rank 0 has one value. */
+    const int last = in->rank > 0 ? in->rank - 1 : 0;
+    const uint32_t run = (uint32_t)in->shape[last];
     uint32_t i;
 
     (void)rows;
-
     memset(y, out->zero_point, out->elements);
-    for (i = 0; i < in->elements; i++) {
-        uint32_t rest = i;
-        uint32_t stride = 1;
-        uint32_t at = 0;
+    for (i = 0; i < in->elements; i += run) {
+        uint32_t rest = i / run;
+        uint32_t stride = (uint32_t)out->shape[last];
+        uint32_t at = (uint32_t)n->u.pad.before[last];
         int d;
 
-        for (d = in->rank - 1; d >= 0; d--) {
+        for (d = last - 1; d >= 0; d--) {
             at += (rest % (uint32_t)in->shape[d] + (uint32_t)n->u.pad.before[d]) * stride;
             rest /= (uint32_t)in->shape[d];
             stride *= (uint32_t)out->shape[d];
         }
-        y[at] = x[i];
+        memcpy(y + at, x + i, run);
     }
 }

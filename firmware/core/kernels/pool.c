@@ -34,6 +34,41 @@ static int32_t mean(int32_t sum, int32_t count)
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
+/* Over one channel of `down` lines of `across` places, `step` apart. */
+static int32_t sum_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
+{
+    int32_t sum = 0;
+
+    for (; down > 0; down--) {
+        const int8_t *x = line;
+        int32_t left;
+
+        for (left = across; left > 0; left--) {
+            sum += *x;
+            x += step;
+        }
+        line += line_size;
+    }
+    return sum;
+}
+
+static int32_t largest_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
+{
+    int32_t largest = -128;
+
+    for (; down > 0; down--) {
+        const int8_t *x = line;
+        int32_t left;
+
+        for (left = across; left > 0; left--) {
+            largest = es_larger(largest, *x);
+            x += step;
+        }
+        line += line_size;
+    }
+    return largest;
+}
+
 /* Applies `n` to every window; the maximum or the mean of the values inside. */
 static void pool(const es_model *m, const es_node *n, bool average, es_rows rows)
 {
@@ -41,6 +76,7 @@ static void pool(const es_model *m, const es_node *n, bool average, es_rows rows
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
     const es_rows part = es_row_elements(out, rows);
+    const int32_t line_size = in->shape[2] * in->shape[3];
     int8_t *y = es_model_values(m, n->output) + part.first;
     uint32_t position;
 
@@ -50,29 +86,21 @@ static void pool(const es_model *m, const es_node *n, bool average, es_rows rows
         const int32_t batch = (int32_t)(position / (uint32_t)(out->shape[1] * out->shape[2]));
         const int32_t top = row * w->stride_h - w->pad_top;
         const int32_t left = column * w->stride_w - w->pad_left;
-        const int32_t bottom = es_smaller(top + w->filter_h, in->shape[1]);
-        const int32_t right = es_smaller(left + w->filter_w, in->shape[2]);
+        /* Of the window, inside the image. */
+        const int32_t down = es_smaller(top + w->filter_h, in->shape[1]) - es_larger(top, 0);
+        const int32_t across = es_smaller(left + w->filter_w, in->shape[2]) - es_larger(left, 0);
         const int8_t *image =
-            es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
+            es_model_values(m, n->inputs[0]) +
+            ((batch * in->shape[1] + es_larger(top, 0)) * in->shape[2] + es_larger(left, 0)) * in->shape[3];
         int32_t channel;
 
         for (channel = 0; channel < in->shape[3]; channel++) {
-            int32_t sum = 0;
-            int32_t count = 0;
-            int32_t largest = -128;
-            int32_t r;
-            int32_t c;
+            const int8_t *x = image + channel;
+            const int32_t value = average
+                                      ? mean(sum_of(x, down, across, line_size, in->shape[3]), down * across)
+                                      : largest_of(x, down, across, line_size, in->shape[3]);
 
-            for (r = es_larger(top, 0); r < bottom; r++) {
-                for (c = es_larger(left, 0); c < right; c++) {
-                    const int8_t value = image[(r * in->shape[2] + c) * in->shape[3] + channel];
-
-                    sum += value;
-                    largest = es_larger(largest, value);
-                    count++;
-                }
-            }
-            *y++ = es_clamp_i8(average ? mean(sum, count) : largest, n->low, n->high);
+            *y++ = es_clamp_i8(value, n->low, n->high);
         }
     }
 }

@@ -1,5 +1,5 @@
 /* RELU and RELU6, int8. */
-#include "window.h"
+#include "output.h"
 
 static es_status same_shape(const es_model *m, const es_node *n)
 {
@@ -36,8 +36,9 @@ void es_relu_run(const es_model *m, const es_node *n, es_rows rows)
     int32_t i;
 
     for (i = part.first; i < part.end; i++) {
-        y[i] = es_output_value(n, x[i] - in->zero_point, n->scaling.multiplier, n->scaling.shift, out->zero_point);
+        y[i] = es_channel_value(x[i] - in->zero_point, n->scaling.multiplier, n->scaling.shift, out->zero_point);
     }
+    es_limit_values(n, y + part.first, part.end - part.first);
 }
 
 /* The reference clamps in the input's quantisation, which the output shares. */

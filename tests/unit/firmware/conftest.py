@@ -56,6 +56,12 @@ def mps2_build() -> Path:
 
 
 @pytest.fixture(scope="session")
+def dsp_build() -> Path:
+    _make("dsp")
+    return FIRMWARE / "build" / "dsp"
+
+
+@pytest.fixture(scope="session")
 def library(host_build: Path) -> "firmware_library.Library":
     return firmware_library.Library(host_build / "libearshot.so")
 

@@ -1,0 +1,398 @@
+#include "depthwise.h"
+
+#include "output.h"
+
+#if ES_DSP
+
+/* Lines are along the image's width, or along its height where that is all it has. */
+enum { GROUP = 4, MOST_PLACES = 40, MOST_BYTES = 2048 };
+
+typedef struct {
+    int32_t filter_lines;
+    int32_t filter_taps; /* in a line */
+    int32_t taps;        /* the same made even by a zero */
+    int32_t stride;      /* along a line */
+    int32_t pad;         /* before a line */
+    int32_t length;      /* of an input line */
+    int32_t width;       /* of an output line */
+    int32_t channels;    /* values from one place of a line to the next, in input and output */
+    int32_t line_stride; /* from one output line to the next, in input lines */
+    int32_t line_dilation;
+    int32_t line_pad;
+    int32_t line_count; /* input lines */
+    int32_t places;     /* of an output line ... */
+    int32_t rows;       /* ... and lines that are computed together */
+} geometry;
+
+/* Input lines that `rows` output lines see. */
+static int32_t lines_seen(const geometry *g, int32_t rows)
+{
+    return (rows - 1) * g->line_stride + (g->filter_lines - 1) * g->line_dilation + 1;
+}
+
+/* Values of an input line that `places` see; even. */
+static int32_t values_seen(const geometry *g, int32_t places)
+{
+    return ((places - 1) * g->stride + g->taps + 1) / 2 * 2;
+}
+
+static int32_t scratch_bytes(const geometry *g)
+{
+    return 2 * GROUP * (g->filter_lines * g->taps + lines_seen(g, g->rows) * values_seen(g, g->places));
+}
+
+/* The largest part of the output whose lines fit in MOST_BYTES; no more than a
+ * place where nothing does. */
+static geometry geometry_of(const es_model *m, const es_node *n)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *out = &m->tensors[n->output];
+    const es_window *w = &n->u.window;
+    geometry g;
+
+    g.channels = in->shape[3];
+    if (in->shape[2] == 1 && w->filter_w == 1) {
+        g.filter_lines = 1;
+        g.filter_taps = w->filter_h;
+        g.stride = w->stride_h;
+        g.pad = w->pad_top;
+        g.length = in->shape[1];
+        g.width = out->shape[1];
+        g.line_stride = g.line_dilation = g.line_count = 1;
+        g.line_pad = 0;
+    } else {
+        g.filter_lines = w->filter_h;
+        g.filter_taps = w->filter_w;
+        g.stride = w->stride_w;
+        g.pad = w->pad_left;
+        g.length = in->shape[2];
+        g.width = out->shape[2];
+        g.line_stride = w->stride_h;
+        g.line_dilation = w->dilation_h;
+        g.line_pad = w->pad_top;
+        g.line_count = in->shape[1];
+    }
+    g.taps = (g.filter_taps + 1) / 2 * 2;
+    g.places = es_smaller(g.width, MOST_PLACES);
+    g.rows = g.line_count == 1 ? 1 : es_smaller(es_larger(1, MOST_PLACES / g.width), out->shape[1]);
+    while (g.rows > 1 && scratch_bytes(&g) > MOST_BYTES) {
+        g.rows--;
+    }
+    while (g.places > 1 && scratch_bytes(&g) > MOST_BYTES) {
+        g.places--;
+    }
+    return g;
+}
+
+static bool is_upright(const es_model *m, const es_node *n)
+{
+    return m->tensors[n->inputs[0]].shape[2] == 1 && n->u.window.filter_w == 1;
+}
+
+bool es_depthwise_lines_check(const es_model *m, es_node *n)
+{
+    const es_window *w = &n->u.window;
+    const bool upright = is_upright(m, n);
+    geometry g;
+
+    if (w->depth_multiplier != 1 || m->tensors[n->inputs[0]].shape[3] < GROUP ||
+        (upright ? w->dilation_h : w->dilation_w) != 1 ||
+        (int64_t)w->filter_h * w->filter_w * w->dilation_h > MOST_BYTES) {
+        return false;
+    }
+    g = geometry_of(m, n);
+    if (scratch_bytes(&g) > MOST_BYTES) {
+        return false;
+    }
+    n->scratch_size = (uint32_t)scratch_bytes(&g);
+    n->block = (uint16_t)(upright ? g.places : g.rows);
+    return true;
+}
+
+/* Four channels of two neighbours, at `a` and `b`, to a word of each channel's line. */
+static inline void spread_pair(uint32_t a, uint32_t b, uint32_t offset, uint32_t *to, int32_t line)
+{
+    const uint32_t a02 = es_sxtab16(offset, a);
+    const uint32_t a13 = es_sxtab16_high(offset, a);
+    const uint32_t b02 = es_sxtab16(offset, b);
+    const uint32_t b13 = es_sxtab16_high(offset, b);
+
+    to[0] = es_pack_lows(a02, b02);
+    to[line] = es_pack_lows(a13, b13);
+    to[2 * line] = es_pack_highs(a02, b02);
+    to[3 * line] = es_pack_highs(a13, b13);
+}
+
+/* Puts places [first, first + count) of four channels into four lines that are
+ * `line` words apart; `count` is even, places are `step` bytes apart. Those outside
+ * of [0, length) are `outside`, which is taken from all. */
+static __attribute__((noinline)) void spread(const int8_t *from, int32_t step, int32_t first, int32_t count, int32_t length, int32_t outside,
+                   uint32_t *to, int32_t line)
+{
+    const uint32_t offset = es_pack16(-outside, -outside);
+    const uint32_t beyond = 0x01010101u * (uint8_t)outside;
+    const int32_t end = first + count;
+    int32_t i = first;
+
+    from += first * step;
+    while (i < end) {
+        if (i >= 0 && i + 1 < length) {
+            const int32_t inside = es_smaller(end, length - 1);
+
+            for (; i < inside; i += 2) {
+                spread_pair(es_load_word(from), es_load_word(from + step), offset, to++, line);
+                from += 2 * step;
+            }
+        } else {
+            const uint32_t a = i >= 0 && i < length ? es_load_word(from) : beyond;
+            const uint32_t b = i + 1 >= 0 && i + 1 < length ? es_load_word(from + step) : beyond;
+
+            spread_pair(a, b, offset, to++, line);
+            from += 2 * step;
+            i += 2;
+        }
+    }
+}
+
+/* What is computed together: `rows` output lines of `places` places. */
+typedef struct {
+    int32_t row, rows;
+    int32_t place, places;
+    int32_t line;     /* bytes of an input line of one channel */
+    int32_t row_step; /* bytes from one output line to the next */
+} part;
+
+/* One channel of a line of the output. */
+typedef struct {
+    const uint32_t *filter; /* lines one after the other */
+    const int8_t *x;        /* its first input line */
+    int32_t lines, pairs;
+    int32_t line;   /* bytes from one input line of the filter to the next */
+    int32_t stride; /* bytes from one place of the input to the next */
+    int32_t step;   /* and of the output */
+    int32_t places;
+    int8_t *y;
+    int32_t bias;
+    es_scaler scaler;
+} track;
+
+/* For filters of five pairs in a line: they stay in registers. */
+static __attribute__((noinline)) void slide_1_by_5(const track *t)
+{
+    const uint32_t w0 = t->filter[0];
+    const uint32_t w1 = t->filter[1];
+    const uint32_t w2 = t->filter[2];
+    const uint32_t w3 = t->filter[3];
+    const uint32_t w4 = t->filter[4];
+    const es_scaler scaler = t->scaler;
+    const int8_t *const end = t->x + t->places * t->stride;
+    const int8_t *x;
+    int8_t *y = t->y;
+
+    for (x = t->x; x != end; x += t->stride) {
+        int32_t sum = es_smlad(es_load_word(x), w0, t->bias);
+
+        sum = es_smlad(es_load_word(x + 4), w1, sum);
+        sum = es_smlad(es_load_word(x + 8), w2, sum);
+        sum = es_smlad(es_load_word(x + 12), w3, sum);
+        sum = es_smlad(es_load_word(x + 16), w4, sum);
+        *y = (int8_t)es_saturate8(es_scale(sum, scaler));
+        y += t->step;
+    }
+}
+
+/* And of two pairs in three lines. */
+static __attribute__((noinline)) void slide_3_by_2(const track *t)
+{
+    const uint32_t w0 = t->filter[0];
+    const uint32_t w1 = t->filter[1];
+    const uint32_t w2 = t->filter[2];
+    const uint32_t w3 = t->filter[3];
+    const uint32_t w4 = t->filter[4];
+    const uint32_t w5 = t->filter[5];
+    const es_scaler scaler = t->scaler;
+    const int8_t *const end = t->x + t->places * t->stride;
+    const int8_t *x;
+    int8_t *y = t->y;
+
+    for (x = t->x; x != end; x += t->stride) {
+        const int8_t *line = x;
+        int32_t sum = es_smlad(es_load_word(line), w0, t->bias);
+
+        sum = es_smlad(es_load_word(line + 4), w1, sum);
+        line += t->line;
+        sum = es_smlad(es_load_word(line), w2, sum);
+        sum = es_smlad(es_load_word(line + 4), w3, sum);
+        line += t->line;
+        sum = es_smlad(es_load_word(line), w4, sum);
+        sum = es_smlad(es_load_word(line + 4), w5, sum);
+        *y = (int8_t)es_saturate8(es_scale(sum, scaler));
+        y += t->step;
+    }
+}
+
+static int32_t sum_at(const track *t, const int8_t *x)
+{
+    const uint32_t *filter = t->filter;
+    int32_t sum = t->bias;
+    int32_t i;
+    int32_t j;
+
+    for (i = 0; i < t->lines; i++) {
+        for (j = 0; j < t->pairs; j++) {
+            sum = es_smlad(es_load_word(x + 4 * j), *filter++, sum);
+        }
+        x += t->line;
+    }
+    return sum;
+}
+
+static void slide(const track *t)
+{
+    int8_t *y = t->y;
+    int32_t i;
+
+    for (i = 0; i < t->places; i++) {
+        *y = (int8_t)es_saturate8(es_scale(sum_at(t, t->x + i * t->stride), t->scaler));
+        y += t->step;
+    }
+}
+
+/* Where the channel's numbers are out of es_scale's range. */
+static void slide_slowly(const track *t, int32_t multiplier, int32_t shift, int32_t zero_point)
+{
+    int8_t *y = t->y;
+    int32_t i;
+
+    for (i = 0; i < t->places; i++) {
+        *y = es_channel_value(sum_at(t, t->x + i * t->stride), multiplier, shift, zero_point);
+        y += t->step;
+    }
+}
+
+/* All lines of one channel. */
+static void run_channel(const geometry *g, const part *p, const es_channels *channels, int32_t channel, track *t)
+{
+    const int32_t multiplier = channels->multipliers[channel];
+    const int32_t shift = channels->shifts[channel];
+    int32_t row;
+    bool quick;
+
+    t->bias = es_channel_bias(channels, channel);
+    quick = es_channel_is_quick(channels, shift, t->bias);
+    if (quick) {
+        t->scaler = es_scaler_from(multiplier, shift, channels->zero_point);
+    }
+    for (row = 0; row < p->rows; row++) {
+        if (!quick) {
+            slide_slowly(t, multiplier, shift, channels->zero_point);
+        } else if (t->lines == 1 && t->pairs == 5) {
+            slide_1_by_5(t);
+        } else if (t->lines == 3 && t->pairs == 2) {
+            slide_3_by_2(t);
+        } else {
+            slide(t);
+        }
+        t->x += p->line * g->line_stride;
+        t->y += p->row_step;
+    }
+}
+
+static void run_part(const geometry *g, const part *p, const es_tensor *in, const int8_t *weights,
+                     const es_channels *channels, uint32_t *scratch, const int8_t *image, int8_t *y)
+{
+    const int32_t pairs = g->taps / 2;
+    const int32_t filter_words = g->filter_lines * pairs;
+    const int32_t seen = lines_seen(g, p->rows);
+    const int32_t line_words = p->line / 4;
+    uint32_t *const lines = scratch + GROUP * filter_words;
+    int32_t channel;
+    track t;
+
+    t.lines = g->filter_lines;
+    t.pairs = pairs;
+    t.line = p->line * g->line_dilation;
+    t.stride = 2 * g->stride;
+    t.step = g->channels;
+    t.places = p->places;
+
+    for (channel = 0; channel < g->channels; channel += GROUP) {
+        /* The last four overlap those before where the number is no multiple. */
+        const int32_t first = es_smaller(channel, g->channels - GROUP);
+        int32_t i;
+
+        for (i = 0; i < g->filter_lines; i++) {
+            spread(weights + i * g->filter_taps * g->channels + first, g->channels, 0, g->taps, g->filter_taps, 0,
+                   scratch + i * pairs, filter_words);
+        }
+        for (i = 0; i < seen; i++) {
+            const int32_t at = p->row * g->line_stride - g->line_pad + i;
+            const bool inside = at >= 0 && at < g->line_count;
+
+            spread(image + (inside ? at * g->length * g->channels : 0) + first, g->channels,
+                   p->place * g->stride - g->pad, p->line / 2, inside ? g->length : 0, in->zero_point,
+                   lines + i * line_words, seen * line_words);
+        }
+        for (i = 0; i < GROUP; i++) {
+            t.filter = scratch + i * filter_words;
+            t.x = (const int8_t *)(lines + i * seen * line_words);
+            t.y = y + first + i;
+            run_channel(g, p, channels, first + i, &t);
+        }
+    }
+}
+
+void es_depthwise_lines_run(const es_model *m, const es_node *n, es_rows rows)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *out = &m->tensors[n->output];
+    const es_window *w = &n->u.window;
+    const geometry g = geometry_of(m, n);
+    const es_channels channels = es_channels_of(m, n, w->filter_h * w->filter_w);
+    const int8_t *weights = (const int8_t *)m->tensors[n->inputs[1]].constant;
+    const int8_t *image = es_model_values(m, n->inputs[0]);
+    const bool upright = is_upright(m, n);
+    /* Along and across lines: what the rows asked for are, and all of the other. */
+    const es_rows all = {0, upright ? 1 : g.width};
+    const es_rows lines = upright ? all : rows;
+    const es_rows places = upright ? rows : all;
+    int8_t *y = es_model_values(m, n->output);
+    int32_t batch;
+    part p;
+
+    p.row_step = g.width * g.channels;
+    for (batch = 0; batch < out->shape[0]; batch++) {
+        for (p.row = lines.first; p.row < lines.end; p.row += p.rows) {
+            /* Parts end where blocks do. */
+            p.rows = es_smaller(g.rows - p.row % g.rows, lines.end - p.row);
+            for (p.place = places.first; p.place < places.end; p.place += p.places) {
+                p.places = es_smaller(g.places - p.place % g.places, places.end - p.place);
+                p.line = 2 * values_seen(&g, p.places);
+                run_part(&g, &p, in, weights, &channels, es_node_scratch(m, n), image,
+                         y + p.row * p.row_step + p.place * g.channels);
+            }
+        }
+        es_limit_values(n, y + lines.first * p.row_step + places.first * g.channels,
+                        (lines.end - lines.first) * (places.end - places.first) * g.channels);
+        image += in->elements / (uint32_t)in->shape[0];
+        y += out->elements / (uint32_t)out->shape[0];
+    }
+}
+
+#else
+
+bool es_depthwise_lines_check(const es_model *m, es_node *n)
+{
+    (void)m;
+    (void)n;
+    return false;
+}
+
+void es_depthwise_lines_run(const es_model *m, const es_node *n, es_rows rows)
+{
+    (void)m;
+    (void)n;
+    (void)rows;
+}
+
+#endif

@@ -1,0 +1,32 @@
+#include "output.h"
+
+es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps)
+{
+    const bool by_channel = n->channels != 0;
+    es_channels c;
+
+    c.multipliers = by_channel ? es_node_multipliers(m, n) : &n->scaling.multiplier;
+    c.shifts = by_channel ? es_node_shifts(m, n) : &n->scaling.shift;
+    c.step = by_channel ? 1 : 0;
+    c.biases = n->inputs[2] < 0 ? NULL : m->tensors[n->inputs[2]].constant;
+    c.zero_point = m->tensors[n->output].zero_point;
+    c.few = taps <= ES_SCALER_LIMIT / 2 / (255 * 128);
+    return c;
+}
+
+int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point)
+{
+    return es_clamp_i8(es_add_wrap(es_requantise(sum, multiplier, shift), zero_point), -128, 127);
+}
+
+void es_limit_values(const es_node *n, int8_t *y, int32_t count)
+{
+    int32_t i;
+
+    if (n->low == -128 && n->high == 127) {
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        y[i] = es_clamp_i8(y[i], n->low, n->high);
+    }
+}

@@ -1,0 +1,60 @@
+#include "panel.h"
+
+#include "../quantise.h"
+
+#if !ES_DSP
+
+int32_t es_panel_positions(int32_t taps)
+{
+    const int32_t fit = ES_PANEL_BYTES / 2 / taps;
+
+    return fit < 1 ? 1 : fit > ES_PANEL_POSITIONS ? ES_PANEL_POSITIONS : fit;
+}
+
+uint32_t es_panel_size(int32_t taps, int32_t positions)
+{
+    return (uint32_t)(2 * taps * positions);
+}
+
+void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
+{
+    p->values = memory;
+    p->taps = taps;
+    p->positions = positions;
+}
+
+void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
+{
+    int16_t *to = p->values + position * p->taps;
+    const int8_t *from = patch->first;
+    int32_t row;
+
+    for (row = 0; row < patch->rows; row++) {
+        int32_t i;
+
+        for (i = 0; i < patch->values; i++) {
+            to[i] = (int16_t)(from[i] + offset);
+        }
+        to += patch->values;
+        from += patch->step;
+    }
+}
+
+void es_panel_dot(es_panel *p, const int8_t *filter, int32_t bias)
+{
+    const int16_t *x = p->values;
+    int32_t position;
+
+    for (position = 0; position < p->positions; position++) {
+        int32_t sum = 0;
+        int32_t i;
+
+        for (i = 0; i < p->taps; i++) {
+            sum += x[i] * (int16_t)filter[i];
+        }
+        p->sums[position] = es_add_wrap(sum, bias);
+        x += p->taps;
+    }
+}
+
+#endif

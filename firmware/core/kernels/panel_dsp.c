@@ -1,0 +1,214 @@
+/* Panels for Arm's DSP extension: two products an instruction.
+ *
+ * SXTB16 widens bytes 0 and 2 of a word, then 1 and 3. A panel is made of such
+ * pairs of words, so that a filter, which is read from flash as it is, needs no
+ * other order: for each four taps the pairs of patch 0, of patch 1, ... Places for
+ * 1, 2, 4 or 6 patches. */
+#include "panel.h"
+
+#include "../dsp.h"
+
+#if ES_DSP
+
+static int32_t quads(int32_t taps)
+{
+    return (taps + 3) / 4;
+}
+
+/* Patches that there is code for. */
+static int32_t places(int32_t positions)
+{
+    return positions <= 2 ? positions : positions <= 4 ? 4 : 6;
+}
+
+int32_t es_panel_positions(int32_t taps)
+{
+    const int32_t fit = ES_PANEL_BYTES / 8 / quads(taps);
+
+    return fit >= 6 ? 6 : fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
+}
+
+uint32_t es_panel_size(int32_t taps, int32_t positions)
+{
+    return (uint32_t)(8 * quads(taps) * places(positions));
+}
+
+/* The last 1 to 3 of `count` values, and zeros; nothing beyond is read. */
+static uint32_t last_word(const int8_t *values, int32_t count)
+{
+    uint32_t word = 0;
+    int32_t i;
+
+    if (count >= 4) {
+        return es_load_word(values + count - 4) >> (8 * ((uint32_t)-count & 3));
+    }
+    for (i = count - 1; i >= 0; i--) {
+        word = word << 8 | (uint8_t)values[i];
+    }
+    return word;
+}
+
+void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
+{
+    const uint32_t both = es_pack16(offset, offset);
+    const int32_t step = 2 * places(p->positions);
+    const uint32_t rest = (uint32_t)patch->values & 3;
+    uint32_t *to = (uint32_t *)(void *)p->values + 2 * position;
+    const int8_t *row = patch->first;
+    int32_t rows;
+
+    for (rows = patch->rows; rows > 0; rows--) {
+        const int8_t *const end = row + ((uint32_t)patch->values & ~(uint32_t)3);
+        const int8_t *from = row;
+
+        if (((uint32_t)patch->values & 4) != 0) {
+            const uint32_t word = es_load_word(from);
+
+            es_store_words(to, es_sxtab16(both, word), es_sxtab16_high(both, word));
+            to += step;
+            from += 4;
+        }
+        while (from != end) {
+            const uint32_t first = es_load_word(from);
+            const uint32_t second = es_load_word(from + 4);
+
+            es_store_words(to, es_sxtab16(both, first), es_sxtab16_high(both, first));
+            to += step;
+            es_store_words(to, es_sxtab16(both, second), es_sxtab16_high(both, second));
+            to += step;
+            from += 8;
+        }
+        row += patch->step;
+    }
+    if (rest != 0) {
+        const uint32_t word = last_word(patch->first, patch->values);
+
+        es_store_words(to, es_sxtab16(both, word), es_sxtab16_high(both, word));
+    }
+}
+
+#if ES_DSP_NATIVE
+
+/* By hand, since a compiler makes two or four loads of every LDM. r0 panel, r1
+ * filter, r2 and r3 four taps of it, r4-r7 those of two patches, the rest sums. */
+#define WIDEN "sxtb16 r3, r2, ror #8\n\tsxtb16 r2, r2\n\t"
+#define TWO_PATCHES(a, b)                                                                                              \
+    "ldmia r0!, {r4-r7}\n\tsmlad " a ", r4, r2, " a "\n\tsmlad " b ", r6, r2, " b "\n\tsmlad " a ", r5, r3, " a       \
+    "\n\tsmlad " b ", r7, r3, " b "\n\t"
+#define PATCHES_1 "ldmia r0!, {r4-r5}\n\tsmlad r8, r4, r2, r8\n\tsmlad r8, r5, r3, r8\n\t"
+#define PATCHES_2 TWO_PATCHES("r8", "r9")
+#define PATCHES_4 PATCHES_2 TWO_PATCHES("r10", "r11")
+#define PATCHES_6 PATCHES_4 TWO_PATCHES("r12", "lr")
+#define FOUR_TAPS(patches) "ldr r2, [r1], #4\n\t" WIDEN patches
+
+#define DEFINE_DOT(name, patches)                                                                                      \
+    static __attribute__((noinline)) void name(es_panel *p)                                                            \
+    {                                                                                                                  \
+        register es_panel *argument __asm("r0") = p;                                                                   \
+                                                                                                                       \
+        __asm volatile("push {r0, r4-r11, lr}\n\t"                                                                     \
+                       "ldrd r2, r3, [r0, #8]\n\t"                                                                     \
+                       "push {r2, r3}\n\t"                                                                             \
+                       "ldr r8, [r0, #20]\n\t"                                                                         \
+                       "mov r9, r8\n\tmov r10, r8\n\tmov r11, r8\n\tmov r12, r8\n\tmov lr, r8\n\t"                     \
+                       "ldrd r0, r1, [r0]\n\t"                                                                         \
+                       "b 2f\n"                                                                                        \
+                       "1:\t" FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches)              \
+                       "2:\tldr r2, [sp]\n\t"                                                                          \
+                       "cmp r1, r2\n\t"                                                                                \
+                       "bne 1b\n\t"                                                                                    \
+                       "b 4f\n"                                                                                        \
+                       "3:\t" FOUR_TAPS(patches)                                                                       \
+                       "4:\tldr r2, [sp, #4]\n\t"                                                                      \
+                       "cmp r1, r2\n\t"                                                                                \
+                       "bne 3b\n\t"                                                                                    \
+                       "ldr r1, [sp, #8]\n\t"                                                                          \
+                       "ldr r2, [r1, #16]\n\t"                                                                         \
+                       "cbz r2, 5f\n\t" WIDEN patches                                                                  \
+                       "5:\tadd r1, r1, #24\n\t"                                                                       \
+                       "stmia r1, {r8-r12, lr}\n\t"                                                                    \
+                       "add sp, sp, #8\n\t"                                                                            \
+                       "pop {r0, r4-r11, lr}"                                                                          \
+                       : "+r"(argument)                                                                                \
+                       :                                                                                               \
+                       : "r1", "r2", "r3", "r12", "cc", "memory");                                                     \
+    }
+
+DEFINE_DOT(dot_1, PATCHES_1)
+DEFINE_DOT(dot_2, PATCHES_2)
+DEFINE_DOT(dot_4, PATCHES_4)
+DEFINE_DOT(dot_6, PATCHES_6)
+
+#else
+
+static const uint32_t *add_four_taps(es_panel *p, const uint32_t *x, uint32_t word, int32_t count)
+{
+    int32_t i;
+
+    for (i = 0; i < count; i++) {
+        p->sums[i] = es_smlad(x[2 * i], es_sxtb16(word), p->sums[i]);
+        p->sums[i] = es_smlad(x[2 * i + 1], es_sxtb16_high(word), p->sums[i]);
+    }
+    return x + 2 * count;
+}
+
+static void dot(es_panel *p, int32_t count)
+{
+    const uint32_t *x = (const uint32_t *)(const void *)p->values;
+    const int8_t *filter;
+    int32_t i;
+
+    for (i = 0; i < count; i++) {
+        p->sums[i] = p->bias;
+    }
+    for (filter = p->filter; filter != p->end; filter += 4) {
+        x = add_four_taps(p, x, es_load_word(filter), count);
+    }
+    if (p->last != 0) {
+        (void)add_four_taps(p, x, p->last, count);
+    }
+}
+
+static void dot_1(es_panel *p)
+{
+    dot(p, 1);
+}
+
+static void dot_2(es_panel *p)
+{
+    dot(p, 2);
+}
+
+static void dot_4(es_panel *p)
+{
+    dot(p, 4);
+}
+
+static void dot_6(es_panel *p)
+{
+    dot(p, 6);
+}
+
+#endif
+
+void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
+{
+    p->values = memory;
+    p->taps = taps;
+    p->positions = positions;
+    p->multiply = positions <= 1 ? dot_1 : positions <= 2 ? dot_2 : positions <= 4 ? dot_4 : dot_6;
+}
+
+void es_panel_dot(es_panel *p, const int8_t *filter, int32_t bias)
+{
+    const uint32_t taps = (uint32_t)p->taps;
+
+    p->filter = filter;
+    p->end_of_fours = filter + (taps & ~(uint32_t)15);
+    p->end = filter + (taps & ~(uint32_t)3);
+    p->last = (taps & 3) == 0 ? 0 : last_word(filter, p->taps);
+    p->bias = bias;
+    p->multiply(p);
+}
+
+#endif
