@@ -13,9 +13,10 @@ static const int32_t half_q15 = 1 << 14;
 static const int32_t half_q16 = 1 << 15;
 
 /* Q15 factors of the scaling, doubled: their products then stand in a word's
- * upper half, (2 x f + 2^15) >> 16 being (x f + 2^14) >> 15. */
+ * upper half, (2 x f + 2^15) >> 16 being (x f + 2^14) >> 15. That of the split
+ * has its negative in the high half. */
 static const uint32_t quarter = 32767 / 4 * 2;
-static const int32_t half = 32767 / 2 * 2;
+static const uint32_t half = 32767 / 2 * 2 | (uint32_t)(-(32767 / 2 * 2)) << 16;
 
 /* x times the low half of a Q16 factor, rounded. */
 static inline uint32_t scaled(uint32_t x, uint32_t factor)
@@ -23,7 +24,7 @@ static inline uint32_t scaled(uint32_t x, uint32_t factor)
     return es_pack_shifted(es_smlabb(x, factor, half_q16), es_smlatb(x, factor, half_q16), 16);
 }
 
-/* x's conjugate times a Q16 factor, whose high half is the negative of its low. */
+/* The same of x's conjugate; the factor's negative is in its high half. */
 static inline uint32_t scaled_conjugate(uint32_t x, uint32_t factor)
 {
     return es_pack_shifted(es_smlabb(x, factor, half_q16), es_smlatt(x, factor, half_q16), 16);
@@ -49,8 +50,8 @@ static inline void butterfly(uint32_t *x, unsigned leg, uint32_t a, uint32_t b, 
     x[3 * leg] = es_sasx(low, odd_difference);
 }
 
-/* x shifted left and divided by 4 as `scaled` does it, in one product: with two
- * more bits than the result's, one of which rounds. */
+/* x shifted left and scaled, in one product with a Q17 factor of more than 16
+ * bits: ((2 y >> 16) + 1) >> 1 is (y + 2^15) >> 16. */
 static inline uint32_t shifted(uint32_t x, int32_t factor)
 {
     return es_pack_shifted(es_smlawb(factor, x, 1), es_smlawt(factor, x, 1), 1);
@@ -118,9 +119,8 @@ static inline uint32_t power(uint32_t x)
  * real and odd samples as imaginary parts. */
 static void split(uint32_t *x)
 {
-    const uint32_t first = scaled(x[0], (uint32_t)half);
+    const uint32_t first = scaled(x[0], half);
     const int32_t dc = (int16_t)(es_low16(first) + es_high16(first));
-    const uint32_t conjugated_half = es_pack16(half, -half);
     const uint8_t *bin = es_fft_place + 1;
     const uint8_t *mirrored = es_fft_place + ES_FFT_WORDS - 1;
     const uint32_t *factor = es_fft_split;
@@ -129,8 +129,8 @@ static void split(uint32_t *x)
     for (; bin <= mirrored; bin++, mirrored--) {
         uint32_t *const at = x + *bin;
         uint32_t *const mirror = x + *mirrored;
-        const uint32_t p = scaled(*at, conjugated_half);
-        const uint32_t q = scaled_conjugate(*mirror, conjugated_half);
+        const uint32_t p = scaled(*at, half);
+        const uint32_t q = scaled_conjugate(*mirror, half);
         const uint32_t even = es_add16(p, q);
         const uint32_t odd = times(es_subtract16(p, q), *factor++);
 
