@@ -3,6 +3,7 @@
 # mypy: disable-error-code="no-untyped-def, no-any-return, import-not-found"
 
 import ctypes
+import shutil
 import subprocess
 from collections import deque
 from pathlib import Path
@@ -119,3 +120,15 @@ def test_a_producer_and_a_consumer_at_once(two_threads, bits: int) -> None:
     # AND those that came out are in order, with as many missing between them as were told
     assert (missing, disordered) == (lost, 0)
     assert taken > 0
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="gcc-arm-none-eabi is not installed")
+def test_on_a_cortex_the_order_is_kept_by_the_machine_too() -> None:
+    # WHEN the ring is compiled for a Cortex-M4
+    command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-std=c99", "-O2", "-S", "-o", "-"]
+    done = subprocess.run([*command, str(FIRMWARE / "app" / "ring.c")], capture_output=True, text=True, check=True)
+    # THEN both sides have a barrier before and after they copy
+    for function in ("es_ring_put", "es_ring_take"):
+        body = done.stdout.split(f"{function}:", 1)[1].split(".size", 1)[0]
+        steps = [word for word in body.split() if word in ("dmb", "memcpy")]
+        assert steps == ["dmb", "memcpy", "memcpy", "dmb"]
