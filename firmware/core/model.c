@@ -71,11 +71,13 @@ static es_status read_shape(es_model *m, es_tensor *t, es_fb_table table)
     }
     t->rank = (uint8_t)shape.count;
     for (d = 0; d < ES_MODEL_RANK; d++) {
-        t->shape[d] = d < shape.count ? es_fb_i32_in(&m->file, shape, d) : 1;
-        if (t->shape[d] < 1 || t->shape[d] > ELEMENTS_MAX) {
+        const int32_t size = d < shape.count ? es_fb_i32_in(&m->file, shape, d) : 1;
+
+        if (size < 1 || size > UINT16_MAX) {
             return m->file.status != ES_OK ? m->file.status : ES_ERR_MODEL_SHAPE;
         }
-        elements *= (uint64_t)t->shape[d];
+        t->shape[d] = (uint16_t)size;
+        elements *= (uint64_t)size;
         if (elements > ELEMENTS_MAX) {
             return ES_ERR_MODEL_SHAPE;
         }

@@ -17,10 +17,10 @@
 #include "quantise.h"
 
 #ifndef ES_MODEL_TENSORS
-#define ES_MODEL_TENSORS 320
+#define ES_MODEL_TENSORS 192
 #endif
 #ifndef ES_MODEL_NODES
-#define ES_MODEL_NODES 112
+#define ES_MODEL_NODES 80
 #endif
 #define ES_MODEL_RANK 4
 #define ES_NODE_INPUTS 3
@@ -32,7 +32,7 @@ enum { ES_TYPE_INT32 = 2, ES_TYPE_INT8 = 9 };
 typedef struct {
     const uint8_t *constant; /* in the file, or NULL; not necessarily aligned */
     uint32_t elements;
-    int32_t shape[ES_MODEL_RANK]; /* of `rank` dimensions, the rest 1 */
+    uint16_t shape[ES_MODEL_RANK]; /* of `rank` dimensions, the rest 1 */
     es_fb_vector scales;
     float scale;    /* the first one */
     int16_t writer; /* node that writes it; -1 none */

@@ -44,8 +44,9 @@ typedef struct es_operator {
     es_status (*check)(es_model *m, es_node *n);
     /* Computes the output's rows `rows`, or all of it under ES_WHOLE. A kernel
      * works through blocks of n->block rows, upwards or, if n->backward is set,
-     * downwards from the last (a check says by n->reversible that it can); once it has written into a block it reads no input
-     * row that only blocks before it need, so that memory may be shared. */
+     * downwards from the last (a check says by n->reversible that it can); once
+     * it has written into a block it reads no input row that only blocks before
+     * it need, so that memory may be shared. */
     void (*run)(const es_model *m, const es_node *n, es_rows rows);
     es_row_rule rule;
     uint64_t (*macs)(const es_model *m, const es_node *n); /* NULL: none */

@@ -17,8 +17,8 @@ from kws.features import FrontEnd, canonical_json
 from kws.graph import INT8, INT32, Graph, Node, Tensor, read
 from kws.recognise import Settings
 
-TENSORS = 320
-NODES = 112
+TENSORS = 192
+NODES = 80
 RANK = 4
 LABELS = 40
 LABEL_BYTES = 32
@@ -31,6 +31,7 @@ ARENA_BYTES = 160 * 1024
 SCORE_SCALE, SCORE_ZERO_POINT = 1 / 256, -128
 
 _ELEMENTS = 1 << 24
+_SIZE = (1 << 16) - 1
 _DIMENSION = 1 << 15
 _LONGEST_DOT = 65536
 _LONGEST_SOFTMAX = 1 << 12
@@ -234,7 +235,7 @@ def _tensor(tensor: Tensor) -> None:
     _require(tensor.plain, "is sparse or a variable; convert without sparsity and state")
     _require(len(tensor.shape) <= RANK, f"has {len(tensor.shape)} dimensions; the board knows {RANK}: reshape it")
     _require(
-        all(1 <= size <= _ELEMENTS for size in tensor.shape) and tensor.elements <= _ELEMENTS,
+        all(1 <= size <= _SIZE for size in tensor.shape) and tensor.elements <= _ELEMENTS,
         f"has the shape {_words(tensor.shape)}; export the model with fixed sizes and a batch of one",
     )
     if tensor.kind != INT8:

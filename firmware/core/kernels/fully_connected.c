@@ -16,7 +16,8 @@ es_status es_fully_connected_check(es_model *m, es_node *n)
     if (es_fb_i8(&m->file, n->options, WEIGHTS_FORMAT, 0) != 0) {
         return ES_ERR_OPERATOR_OPTIONS;
     }
-    if (out->shape[out->rank - 1] != weights->shape[0] || weights->shape[1] > ES_DOT_MAX ||
+    if (out->shape[out->rank - 1] != weights->shape[0] ||
+        weights->elements / (uint32_t)weights->shape[0] > ES_DOT_MAX ||
         in->elements % (uint32_t)weights->shape[1] != 0 ||
         in->elements / (uint32_t)weights->shape[1] != out->elements / (uint32_t)weights->shape[0]) {
         return ES_ERR_OPERATOR_SHAPE;

@@ -2,6 +2,7 @@
  *
  *   infer MODEL INPUTS OUTPUTS        scores of each input, and what a layer costs
  *   features FRONTEND SAMPLES FRAMES  frames of a stream of samples, and what a step costs
+ *   stream MODEL SAMPLES SCORES       scores at each hop of a stream, and what a hop costs; the model has a card
  *   clips FRONTEND SAMPLES FEATURES   features of clips of 16,000 samples each
  *
  * Files hold int8 values and little-endian int16 samples, read and written by
@@ -10,9 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../core/classifier.h"
 #include "../../core/frontend.h"
+#include "../../core/incremental.h"
 #include "../../core/model.h"
 #include "../../core/operators.h"
+#include "../../core/stream.h"
 #include "counter.h"
 
 static es_model model;
@@ -213,6 +217,110 @@ static int clips(const char *id, const char *samples_path, const char *features_
                                                                                  : fail(features_path, "cannot be written");
 }
 
+/* What a part of a hop costs. */
+typedef struct {
+    uint64_t total;
+    uint32_t most;
+    uint32_t stack;
+} cost;
+
+/* Adds what was done since `start`, after es_stack_paint. */
+static void add_cost(cost *c, uint32_t start)
+{
+    const uint32_t instructions = es_counter_since(start);
+    const uint32_t used = es_stack_used();
+
+    c->total += instructions;
+    c->most = instructions > c->most ? instructions : c->most;
+    c->stack = used > c->stack ? used : c->stack;
+}
+
+static void print_cost(const char *name, const cost *c, uint32_t hops)
+{
+    (void)printf("\"%s\":{\"instructions_a_hop\":%lu,\"most_instructions\":%lu,\"stack_bytes\":%lu},", name,
+                 (unsigned long)(c->total / (hops == 0 ? 1 : hops)), (unsigned long)c->most, (unsigned long)c->stack);
+}
+
+/* One hop: frames from samples, scores from frames, words from scores. */
+static void measure_hop(es_stream *s, const int16_t *samples, size_t count, int8_t *scores, cost costs[3])
+{
+    const size_t channels = s->classifier->frontend->channels;
+    size_t done = 0;
+    es_word word;
+    uint32_t start;
+
+    es_stack_paint();
+    start = es_counter_now();
+    while (done < count) {
+        size_t taken;
+
+        if (es_frontend_feed(&s->samples, samples + done, count - done, &taken,
+                             s->pending + s->frames % ES_RECOGNISER_HOP * channels)) {
+            s->frames++;
+        }
+        done += taken;
+    }
+    add_cost(&costs[0], start);
+    es_stack_paint();
+    start = es_counter_now();
+    (void)es_classifier_push(s->classifier, s->pending, scores);
+    add_cost(&costs[1], start);
+    es_stack_paint();
+    start = es_counter_now();
+    (void)es_recogniser_push(&s->recogniser, scores, 10 + 20 * s->frames, &word);
+    add_cost(&costs[2], start);
+}
+
+static int stream(const char *model_path, const char *samples_path, const char *scores_path)
+{
+    static es_classifier classifier;
+    static es_stream heard;
+    static cost costs[3];
+    const size_t ahead = ES_FRONTEND_WINDOW - ES_FRONTEND_STEP;
+    const size_t step = ES_RECOGNISER_HOP * ES_FRONTEND_STEP;
+    size_t model_size;
+    size_t size;
+    size_t taken;
+    const uint8_t *file = read_file(model_path, &model_size);
+    const int16_t *samples = read_file(samples_path, &size);
+    void *arena = malloc(ES_ARENA_BYTES);
+    int8_t *scores;
+    size_t hops;
+    size_t i;
+    es_status status;
+
+    if (file == NULL || samples == NULL || size / sizeof *samples < ahead + step) {
+        return fail("files", "cannot be read, or less than a hop of samples");
+    }
+    status = es_classifier_open(&classifier, file, model_size, arena, ES_ARENA_BYTES);
+    if (status != ES_OK) {
+        return fail(es_error_name(status), es_error_text(status));
+    }
+    hops = (size / sizeof *samples - ahead) / step;
+    scores = malloc(hops * classifier.card.label_count);
+    if (scores == NULL) {
+        return fail("samples", "too many");
+    }
+    es_stream_reset(&heard, &classifier);
+    /* A window reaches beyond its step: what is ahead of the first hop completes no frame. */
+    (void)es_frontend_feed(&heard.samples, samples, ahead, &taken, heard.pending);
+    /* The first hop computes everything and is not counted. */
+    measure_hop(&heard, samples + ahead, step, scores, costs);
+    memset(costs, 0, sizeof costs);
+    for (i = 1; i < hops; i++) {
+        measure_hop(&heard, samples + ahead + i * step, step, scores + i * classifier.card.label_count, costs);
+    }
+    (void)printf("{\"hops\":%lu,", (unsigned long)hops);
+    print_cost("front_end", &costs[0], (uint32_t)hops - 1);
+    print_cost("inference", &costs[1], (uint32_t)hops - 1);
+    print_cost("recogniser", &costs[2], (uint32_t)hops - 1);
+    (void)printf("\"macs\":%lu,\"arena_bytes\":%lu,\"stream_bytes\":%lu,\"model_bytes\":%lu}\n",
+                 (unsigned long)es_incremental_macs(&classifier.model), (unsigned long)classifier.model.arena_size,
+                 (unsigned long)sizeof heard, (unsigned long)sizeof classifier);
+    return write_file(scores_path, scores, hops * classifier.card.label_count) ? 0
+                                                                               : fail(scores_path, "cannot be written");
+}
+
 int main(int argc, char **argv)
 {
     es_counter_start();
@@ -225,6 +333,9 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "clips") == 0) {
         return clips(argv[2], argv[3], argv[4]);
     }
-    return fail("usage", "infer MODEL INPUTS OUTPUTS, features FRONTEND SAMPLES FRAMES, or clips FRONTEND SAMPLES "
-                         "FEATURES");
+    if (argc == 5 && strcmp(argv[1], "stream") == 0) {
+        return stream(argv[2], argv[3], argv[4]);
+    }
+    return fail("usage", "infer MODEL INPUTS OUTPUTS, features FRONTEND SAMPLES FRAMES, "
+                         "clips FRONTEND SAMPLES FEATURES, or stream MODEL SAMPLES SCORES");
 }

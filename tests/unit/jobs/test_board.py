@@ -295,7 +295,7 @@ REFUSALS = {
     "no scales": (_tensor(3, quantization=None), r"tensor 3 \(t3\): has no scale"),
     "asymmetric weights": (_scaling(1, zeroPoint=np.ones(8, np.int64)), "quantise weights symmetrically"),
     "scales along another dimension": (_scaling(1, quantizedDimension=1), "has 8 scales along dimension 1"),
-    "more tensors than it holds": (_many, "410 tensors; the board holds 320"),
+    "more tensors than it holds": (_many, "410 tensors; the board holds 192"),
     "the wrong number of features": (_tensor(0, shape=[1, 49, 43, 1]), "the filter gives"),
     "an odd score": (_scaling(9, scale=np.array([0.1], np.float32)), "has not the scale 1/256"),
 }
