@@ -37,11 +37,12 @@ setup: $(READY) .venv/.earshot-ready ## virtual environments and this project in
 	@echo ok
 	@touch $@
 
-# Used by tests: a compiler for the C++ library that the front end must equal; and where they are there, a C checker
-# and version 2 of the AWS command line.
+# Used by tests: a compiler for the C++ library that the front end must equal; and where they are there, version 2 of
+# the AWS command line, and for the board's code a compiler, an emulator, a test framework, a fuzzer and two checkers.
 .PHONY: debian
 debian:
-	@tools/debian-packages g++ cppcheck awscli
+	@tools/debian-packages g++ cppcheck awscli gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+	    libcmocka-dev clang-14 clang-tidy-14 libclang-rt-14-dev
 
 .PHONY: firmware
 firmware: ## the board program for this machine
@@ -77,17 +78,28 @@ endif
 
 # --- checks ---------------------------------------------------------------------------------------------------------
 
+BOARD = $(MAKE) --no-print-directory -j 2 -C firmware
+
 .PHONY: test
-test: lint test-unit test-integration test-e2e ## every check and every test
+test: lint test-firmware test-unit test-integration test-e2e ## every check and every test
 
 .PHONY: lint
-lint: setup debian ## ruff, mypy, cfn-lint, sam validate, cppcheck
+lint: setup debian ## ruff, mypy, cfn-lint, sam validate; for C: gcc's analyzer, cppcheck, clang-tidy, bounds of the stack
 	.venv/main/bin/ruff check .
 	.venv/main/bin/ruff format --check .
 	.venv/main/bin/mypy
 	.venv/main/bin/cfn-lint template.yaml --append-rules cfn_lint_serverless.rules
 	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
-	if command -v cppcheck >/dev/null; then $(MAKE) --no-print-directory -C firmware cppcheck; fi
+	@tools/needs gcc -- $(BOARD) analyze-host
+	@tools/needs arm-none-eabi-gcc -- $(BOARD) analyze-mps2 stack
+	@tools/needs cppcheck -- $(BOARD) cppcheck
+	@tools/needs clang-tidy-14 -- $(BOARD) tidy
+
+.PHONY: test-firmware
+test-firmware: setup debian ## the board's code: suites under sanitizers and in QEMU, fuzzing
+	@tools/needs gcc cmocka.h -- $(BOARD) check
+	@tools/needs arm-none-eabi-gcc qemu-system-arm -- $(BOARD) check-mps2
+	@tools/needs clang-14 -- $(BOARD) fuzz
 
 .PHONY: test-unit
 test-unit: setup debian firmware ## tests of single rooms

@@ -2,6 +2,11 @@
 #
 #   make check       the suites of tests/firmware, sanitized, with the portable kernels and with those for DSP
 #   make check-mps2  the same suites as Cortex-M4 code in QEMU
+#   make fuzz        every fuzzer of tests/firmware/fuzz for SECONDS=20, sanitized; needs clang-14
+#   make analyze     GCC's static analyzer on all code, for this machine and for the Cortex-M4
+#   make cppcheck    static checks by cppcheck
+#   make tidy        static checks by clang-tidy-14, chosen in .clang-tidy
+#   make stack       the most stack of each entry point, and whether it keeps to stack-limits.json
 
 TESTS = ../tests/firmware
 # Makes what the suites compare with: needs TensorFlow Lite Micro and the jobs' front ends.
@@ -12,6 +17,7 @@ TEST_INCLUDES = -I. -I$(GOLDEN) -I$(TESTS)
 
 .PHONY: check check-portable check-dsp check-mps2 host-suites
 check: check-portable check-dsp
+check-portable check-dsp: $(GOLDEN)/golden.h
 
 check-portable:
 	@$(MAKE) --no-print-directory OUT=build/check CFLAGS="$(SANITIZE)" host-suites
@@ -20,6 +26,7 @@ check-dsp:
 
 $(GOLDEN)/golden.h: $(TESTS)/golden.py ../tests/unit/firmware/tflite_models.py $(wildcard ../jobs/kws/*.py)
 	@echo '  PY  $@'
+	@mkdir -p $(GOLDEN)
 	@$(JOBS_PYTHON) $< $(GOLDEN) 2>$(GOLDEN).log || { cat $(GOLDEN).log; exit 1; }
 
 host-suites: $(SUITES:%=$(OUT)/suites/%) $(OUT)/suites/failing
@@ -68,6 +75,70 @@ $(SUITES:%=$(ARM_OUT)/suites/%.elf): $(ARM_OUT)/suites/%.elf: $(ARM_OUT)/suites/
 $(SUITES:%=$(ARM_OUT)/suites/%.elf) $(ARM_OUT)/suites/failing.elf: $(ARM_OUT)/suites/golden.o $(ARM_PORTABLE) port/mps2/mps2.ld
 	@echo '  LD  $@'
 	@$(ARM)gcc $(ARM_CPU) $(ARM_LDFLAGS) -o $@ $(filter %.o,$^) -lm
+
+# --- fuzzing --------------------------------------------------------------------------------------------------------
+
+FUZZ_CC = clang-14
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DES_DSP=1
+# What -Wconversion means to clang goes beyond what it means to gcc.
+FUZZ_WARNINGS = -Wall -Wextra -Werror
+FUZZ_OUT = build/fuzz
+FUZZERS = $(patsubst $(TESTS)/fuzz/%.c,%,$(wildcard $(TESTS)/fuzz/*.c))
+SECONDS ?= 20
+
+.PHONY: fuzz fuzzers $(FUZZERS:%=fuzz-%)
+fuzz: fuzzers
+	@$(MAKE) --no-print-directory $(FUZZERS:%=fuzz-%)
+
+fuzzers:
+	@$(MAKE) --no-print-directory OUT=$(FUZZ_OUT) CC=$(FUZZ_CC) CFLAGS="$(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link" \
+		WARNINGS="$(FUZZ_WARNINGS)" $(FUZZERS:%=$(FUZZ_OUT)/%)
+
+$(FUZZERS:%=fuzz-%): fuzz-%:
+	@$(TESTS)/run-fuzzer $(FUZZ_OUT)/$* $(TESTS)/corpus/$* $(SECONDS)
+
+$(FUZZERS:%=$(FUZZ_OUT)/%): $(FUZZ_OUT)/%: $(TESTS)/fuzz/%.c $(FUZZ_OUT)/portable.a
+	@echo '  CC  $<'
+	@$(FUZZ_CC) -std=c99 $(FUZZ_WARNINGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer -I. -o $@ $^
+
+# --- stack ----------------------------------------------------------------------------------------------------------
+
+# All of the firmware, and what it needs of the C library.
+$(ARM_OUT)/stack.elf: $(ARM_PORTABLE) $(ARM_OUT)/port/mps2/main.o port/mps2/mps2.ld
+	@echo '  LD  $@'
+	@$(ARM)gcc $(ARM_CPU) $(ARM_LDFLAGS) -Wl,--no-gc-sections -o $@ $(filter %.o,$^)
+
+.PHONY: stack
+stack: $(ARM_OUT)/stack.elf stack-limits.json
+	@../tools/stack-bound stack-limits.json $(ARM_OUT) $<
+
+# --- without running it ---------------------------------------------------------------------------------------------
+
+C_FILES = $(wildcard core/*.c core/kernels/*.c app/*.c crypto/*.c ota/*.c port/*.c port/host/*.c)
+
+.PHONY: analyze analyze-host analyze-mps2 analyzed-host analyzed-mps2 cppcheck tidy
+# GCC's analyzer follows paths through functions; once for each of the two sets of kernels.
+# A program that ends frees nothing.
+$(ARM_OUT)/port/mps2/measure.o: WARNINGS += -Wno-analyzer-malloc-leak
+analyze: analyze-host analyze-mps2
+analyze-host:
+	@$(MAKE) --no-print-directory OUT=build/analyze CFLAGS="-O2 -fanalyzer" analyzed-host
+analyze-mps2:
+	@$(MAKE) --no-print-directory ARM_OUT=build/analyze-mps2 ARM_CFLAGS="$(ARM_CFLAGS) -fanalyzer" analyzed-mps2
+analyzed-host: $(OBJECTS) $(OUT)/port/host/main.o
+analyzed-mps2: $(ARM_PORTABLE) $(ARM_OUT)/port/mps2/main.o $(ARM_OUT)/port/mps2/measure.o
+
+cppcheck:
+	cppcheck --std=c99 --quiet --error-exitcode=1 --enable=warning,performance,portability,style --inline-suppr \
+		--suppressions-list=cppcheck.txt -I. core app crypto ota port $(TESTS)
+
+TIDY = clang-tidy-14 --quiet --warnings-as-errors='*'
+tidy: $(C_FILES:%.c=build/tidy/%.ok)
+build/tidy/%.ok: %.c $(wildcard *.h */*.h */*/*.h) .clang-tidy
+	@mkdir -p $(@D)
+	@echo '  TIDY $<'
+	@$(TIDY) $< -- -std=c99 -D_POSIX_C_SOURCE=200809L -DES_DSP=1 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
 
 -include $(wildcard $(OUT)/suites/*.d $(ARM_OUT)/suites/*.d)
 .SECONDARY:

@@ -40,6 +40,7 @@ static uint8_t average(const es_recogniser *r, uint8_t label)
     for (i = 0; i < r->count; i++) {
         sum += (uint32_t)(r->scores[(r->first + i) % ES_RECOGNISER_RESULTS][label] + 128);
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): `keep` has just kept one, and keeps 64 at most */
     return (uint8_t)(sum / r->count);
 }
 

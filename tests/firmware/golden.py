@@ -97,8 +97,9 @@ class Chain(models.ModelBuilder):
         b = self.tensor((channels,), None, 0, self.rng.integers(-3000, 3000, channels), models.INT32)
         y = self.tensor((1, *out, channels), 0.05, -128)
         if depthwise:
+            kind = models.OPTIONS.DepthwiseConv2DOptions
             table = models.options(models.schema.DepthwiseConv2DOptionsT, depthMultiplier=channels // depth, **fields)
-            self.operator(models.CODES.DEPTHWISE_CONV_2D, [x, w, b], [y], table, models.OPTIONS.DepthwiseConv2DOptions, 2)
+            self.operator(models.CODES.DEPTHWISE_CONV_2D, [x, w, b], [y], table, kind, 2)
         else:
             table = models.options(models.schema.Conv2DOptionsT, **fields)
             self.operator(models.CODES.CONV_2D, [x, w, b], [y], table, models.OPTIONS.Conv2DOptions, 2)
@@ -173,15 +174,29 @@ def single_operators() -> Iterator[tuple[str, bytes | None]]:
             )  # fmt: skip
             yield f"depthwise_{i}_{depth}_{channels}", model
     yield "conv_groups", models.conv_model(np.random.default_rng(3), depth=6, channels=4, groups=2)
-    yield "conv_line", models.conv_model(
-        np.random.default_rng(4), depth=12, channels=20, height=19, width=1, kernel=(9, 1), stride=(2, 1)
+    yield (
+        "conv_line",
+        models.conv_model(
+            np.random.default_rng(4), depth=12, channels=20, height=19, width=1, kernel=(9, 1), stride=(2, 1)
+        ),
     )
-    yield "conv_point", models.conv_model(
-        np.random.default_rng(5), depth=17, channels=7, height=5, width=1, kernel=(1, 1), per_channel=False
+    yield (
+        "conv_point",
+        models.conv_model(
+            np.random.default_rng(5), depth=17, channels=7, height=5, width=1, kernel=(1, 1), per_channel=False
+        ),
     )
     for i, (depth, units) in enumerate(((1, 1), (17, 5), (64, 4), (70, 9))):
-        yield f"dense_{i}", models.dense_model(
-            np.random.default_rng(i), depth=depth, units=units, batch=1 + i % 2, activation=i, per_channel=i % 2 == 1
+        yield (
+            f"dense_{i}",
+            models.dense_model(
+                np.random.default_rng(i),
+                depth=depth,
+                units=units,
+                batch=1 + i % 2,
+                activation=i,
+                per_channel=i % 2 == 1,
+            ),
         )
     for i, beta in enumerate((0.5, 1.0, 2.0)):
         yield f"softmax_{i}", models.softmax_model(rows=i + 1, depth=4 + 20 * i, scale=0.02 * 10**i, beta=beta)
@@ -286,9 +301,10 @@ def main() -> None:
         array("uint8_t", "golden_image", signed, static=False), f"const uint32_t golden_image_size = {len(signed)};\n",
         array("uint8_t", "golden_key", spki, size="91", static=False),
     ]  # fmt: skip
+    (folder / "golden.c").write_text("".join(parts))
+    # The header last: make takes it for both.
     header = HEADER.replace('"BOARD"', f'"{BOARD}"').replace('"FRONTEND"', f'"{features.MICRO.id}"')
     (folder / "golden.h").write_text(header.replace("COUNTERu", f"{COUNTER}u").replace("1.0.COUNTER", f"1.0.{COUNTER}"))
-    (folder / "golden.c").write_text("".join(parts))
 
 
 if __name__ == "__main__":
