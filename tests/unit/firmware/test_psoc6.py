@@ -137,18 +137,25 @@ SECTIONS
 """
 
 
+def _factory(folder: Path, model: bytes) -> None:
+    """factory/model.c and .h in a folder, of the form that a release has."""
+    (folder / "factory").mkdir()
+    (folder / "factory" / "model.h").write_text(
+        f'#include <stdint.h>\n#define EARSHOT_MODEL_VERSION "1.0.0"\n#define EARSHOT_MODEL_BYTES {len(model)}u\n'
+        "extern const uint8_t earshot_model[EARSHOT_MODEL_BYTES];\n"
+    )
+    (folder / "factory" / "model.c").write_text(
+        '#include "model.h"\nconst uint8_t earshot_model[EARSHOT_MODEL_BYTES] __attribute__((aligned(16))) = {'
+        + ", ".join(str(byte) for byte in model)
+        + "};\n"
+    )
+
+
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory) -> list[Path]:
     """The whole program for a board: the port with a factory model, the portable code, stubs of the vendor's calls."""
     folder = tmp_path_factory.mktemp("objects")
-    (folder / "factory").mkdir()
-    (folder / "factory" / "model.h").write_text(
-        '#include <stdint.h>\n#define EARSHOT_MODEL_VERSION "1.0.0"\n#define EARSHOT_MODEL_BYTES 20000u\n'
-        "extern const uint8_t earshot_model[EARSHOT_MODEL_BYTES];\n"
-    )
-    (folder / "factory" / "model.c").write_text(
-        '#include "model.h"\nconst uint8_t earshot_model[EARSHOT_MODEL_BYTES] __attribute__((aligned(16))) = {1};\n'
-    )
+    _factory(folder, bytes(20000))
     flags = [*_flags(BOARDS[0], 0, _secrets(folder / "secrets")), f"-I{folder}", "-DES_FACTORY_MODEL"]
     made = [_compile(path, folder / f"port-{path.stem}.o", *flags) for path in SOURCES]
     made += [_compile(path, folder / f"{path.parent.name}-{path.stem}.o") for path in PORTABLE]
@@ -742,6 +749,10 @@ class _Board:
             if line.startswith(start):
                 return line
 
+    def pending(self) -> list[str]:
+        """What it has said and nobody waited for."""
+        return [line for line in iter(lambda: self._arrived.get() if self._arrived.qsize() else None, None) if line]
+
     def __enter__(self) -> "_Board":
         return self
 
@@ -752,27 +763,64 @@ class _Board:
 
 @pytest.fixture
 def application(tmp_path, host_build, signing_key):
-    """build(port of the server) -> the application for this machine, polling there every 3 s of its own time."""
+    """build(port of the server, step, factory model) -> the application for this machine."""
 
-    def build(port: int) -> Path:
-        key = ", ".join(str(byte) for byte in signing_key.spki)
-        secrets = _secrets(
-            tmp_path / "secrets", ES_WIFI_SSID='"net"', ES_DEVICE_ID='"board-1"', ES_RELEASES_HOST='"127.0.0.1"',
-            ES_RELEASES_PORT=str(port), ES_REPORTS_HOST='"127.0.0.1"', ES_REPORTS_PORT=str(port), ES_SIGNING_KEY=key,
-            ES_DEVICE_KEY="1, 2, 3",
-        )  # fmt: skip
-        flags = [*_variable("WARNINGS"), *_flags(BOARDS[0], 7, secrets), "-Wno-missing-prototypes"]
+    def build(port: int = 1, step: int = 7, factory: bytes = b"") -> Path:
+        values = {
+            "ES_WIFI_SSID": '"net"',
+            "ES_DEVICE_ID": '"board-1"',
+            "ES_RELEASES_HOST": '"127.0.0.1"',
+            "ES_RELEASES_PORT": str(port),
+            "ES_REPORTS_HOST": '"127.0.0.1"',
+            "ES_REPORTS_PORT": str(port),
+            "ES_SIGNING_KEY": ", ".join(str(byte) for byte in signing_key.spki),
+            "ES_DEVICE_KEY": "1, 2, 3",
+        }
+        flags = [*_variable("WARNINGS"), *_flags(BOARDS[0], step, _secrets(tmp_path / "secrets", **values))]
+        if factory:
+            _factory(tmp_path, factory)
+            flags += [f"-I{tmp_path}", "-DES_FACTORY_MODEL"]
+        compiler = ["gcc", "-std=c99", "-O1", "-g", "-pthread", *flags, "-Wno-missing-prototypes"]
+        program, main = tmp_path / "board", tmp_path / "main.o"
+        subprocess.run([*compiler, "-Dmain=port_main", "-c", PORT / "main.c", "-o", main], check=True)
         ours = [path for path in SOURCES if path.name != "main.c"]
-        command = ["gcc", "-std=c99", "-O1", "-g", "-pthread", *flags, "-c"]
-        subprocess.run([*command, "-Dmain=port_main", PORT / "main.c", "-o", tmp_path / "main.o"], check=True)
-        program = tmp_path / "board"
-        subprocess.run(
-            [*command[:-1], *ours, VENDOR / "simulator.c", tmp_path / "main.o", host_build / "libearshot.so",
-             f"-Wl,-rpath,{host_build}", "-o", program], check=True,
-        )  # fmt: skip
+        library = [host_build / "libearshot.so", f"-Wl,-rpath,{host_build}"]
+        subprocess.run([*compiler, *ours, VENDOR / "simulator.c", main, *library, "-o", program], check=True)
         return program
 
     return build
+
+
+@pytest.mark.parametrize(
+    ("step", "lines"),
+    [
+        (1, ["uart 0", "uart 1"]),
+        (2, ["led 0", "led 24", "led 255", "led 0"]),
+        (3, ["level 0 0 0"]),
+        (4, ["features micro-7b49ead9 2070261767 ok ", "features spectrogram43-a395c2a0 1300694405 ok "]),
+        (6, ["wifi 127 0 0 1"]),
+    ],
+)
+def test_a_step_of_the_bring_up_prints_what_the_readme_says(application, step, lines, tmp_path):
+    with _Board(application(step=step), tmp_path / "flash.bin") as board:
+        board.wait_for("boot CY8CPROTO_062_4343W")
+        board.wait_for(f"bringup {step}")
+        for line in lines:
+            board.wait_for(line)
+    row = next(row for row in (PORT / "README.md").read_text().splitlines() if row.startswith(f"| {step} |"))
+    for line in lines:
+        assert line in row or step in (3, 6), "what a room or a network gives is not the simulator's"
+
+
+def test_a_board_hears_with_its_factory_model_and_without_a_network(application, board_model, tmp_path):
+    # GIVEN the fifth step, which never asks for updates, and a model that was linked in
+    program = application(step=5, factory=board_model)
+    # WHEN it starts THEN it listens with that model
+    with _Board(program, tmp_path / "flash.bin") as board:
+        board.wait_for("earshot 1.0.0 micro-7b49ead9 yes,no,unknown,silence arena ")
+        time.sleep(1.5)  # 15 s of the board's time: the first poll would be over
+        assert board.process.poll() is None
+        assert not any(line.startswith("update") for line in board.pending())
 
 
 def test_a_board_gets_its_first_model_and_the_next_while_it_listens(
