@@ -5,17 +5,6 @@
 #include "incremental.h"
 #include "recogniser.h"
 
-/* Plans for streams; rows are kept where the arena has room for them. */
-static es_status plan(es_classifier *c, size_t arena_size)
-{
-    es_status status = es_incremental_plan(&c->model, c->frontend->frames, ES_RECOGNISER_HOP, true);
-
-    if (status == ES_OK && c->model.arena_size > arena_size) {
-        status = es_incremental_plan(&c->model, c->frontend->frames, ES_RECOGNISER_HOP, false);
-    }
-    return status;
-}
-
 es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size, void *arena, size_t arena_size)
 {
     es_status status = es_model_open(&c->model, data, size);
@@ -31,7 +20,7 @@ es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size,
         status = ES_ERR_INPUT_SIZE;
     }
     if (status == ES_OK) {
-        status = plan(c, arena_size);
+        status = es_incremental_plan(&c->model, c->frontend->frames, ES_RECOGNISER_HOP, arena_size);
     }
     return status != ES_OK ? status : es_model_load(&c->model, arena, arena_size);
 }

@@ -127,9 +127,9 @@ static void need(es_model *m, int16_t tensor, int32_t head, int32_t tail)
     }
 }
 
-/* Decides whether a node's output is kept, from what its readers need, and
- * what it needs itself. */
-static void decide(es_model *m, const timelines *t, uint16_t k)
+/* Decides whether a node's output is kept, if it may be, from what its readers
+ * need, and what it needs itself. */
+static void decide(es_model *m, const timelines *t, uint16_t k, bool may_keep)
 {
     es_node *n = &m->nodes[k];
     const timeline *line = &t->of[k];
@@ -137,7 +137,7 @@ static void decide(es_model *m, const timelines *t, uint16_t k)
     int32_t tail;
     int i;
 
-    if (line->stride != 0 && m->hop % line->stride == 0 && n->operator_->rule != ES_VIEW) {
+    if (may_keep && line->stride != 0 && m->hop % line->stride == 0 && n->operator_->rule != ES_VIEW) {
         const int32_t shift = m->hop / line->stride;
 
         if (line->first < line->end - shift && (n->head > line->first || n->tail < line->end - shift)) {
@@ -168,10 +168,31 @@ static void decide(es_model *m, const timelines *t, uint16_t k)
     }
 }
 
-es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, bool keep)
+/* Plans with outputs kept of the first `limit` nodes alone; how many nodes there
+ * are up to the last one whose output is kept. */
+static uint16_t plan_hop(es_model *m, const timelines *t, uint16_t limit)
+{
+    uint16_t last = 0;
+    uint16_t k;
+
+    for (k = 0; k < m->node_count; k++) {
+        m->nodes[k].shift = m->nodes[k].head = 0;
+        m->nodes[k].tail = UINT16_MAX;
+    }
+    need(m, m->output, UINT16_MAX, 0);
+    for (k = m->node_count; k-- > 0;) {
+        decide(m, t, k, k < limit);
+        last = last == 0 && m->nodes[k].shift > 0 ? (uint16_t)(k + 1) : last;
+    }
+    es_plan_arena(m);
+    return last;
+}
+
+es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, size_t arena_size)
 {
     const uint32_t elements = m->tensors[m->input].elements;
     timelines t;
+    uint16_t kept;
     uint16_t k;
 
     if (frames == 0 || elements % frames != 0) {
@@ -187,19 +208,12 @@ es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, bool k
     t.of[ES_MODEL_NODES].rows = t.of[ES_MODEL_NODES].end = frames;
     t.of[ES_MODEL_NODES].first = 0;
     for (k = 0; k < m->node_count; k++) {
-        m->nodes[k].shift = m->nodes[k].head = 0;
-        m->nodes[k].tail = UINT16_MAX;
         t.of[k] = follow(m, &t, &m->nodes[k]);
     }
-    need(m, m->output, UINT16_MAX, 0);
-    for (k = m->node_count; k > 0; k--) {
-        if (keep) {
-            decide(m, &t, (uint16_t)(k - 1));
-        } else {
-            m->nodes[k - 1].head = m->nodes[k - 1].tail = 0;
-        }
+    /* The later an output, the fewer of its rows are clean. */
+    for (kept = plan_hop(m, &t, m->node_count); kept > 0 && m->arena_size > arena_size;) {
+        kept = plan_hop(m, &t, (uint16_t)(kept - 1));
     }
-    es_plan_arena(m);
     return ES_OK;
 }
 

@@ -34,12 +34,13 @@
 #include "model.h"
 
 /* Plans an opened model's arena for a stream: its input holds `frames` frames,
- * and `hop` new ones come at a time (1..frames). With `keep`, rows are kept from
- * hop to hop; without, only the window is, and each hop computes everything.
+ * and `hop` new ones come at a time (1..frames). Of what is worth keeping from hop
+ * to hop as much is kept as an arena of `arena_size` bytes has room for, the
+ * first operators' before later ones'; with 0 each hop computes everything.
  * m->arena_size tells what es_model_load will need.
  * ES_ERR_INPUT_SIZE: the input is not a number of whole frames;
  * ES_ERR_ARGUMENT: the hop is not in the window. */
-es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, bool keep);
+es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, size_t arena_size);
 
 /* Begins a stream: all frames of the window hold `value`. After es_model_load;
  * es_model_run does so, too, with a window of its own. */

@@ -99,8 +99,8 @@ int es_lib_infer(const uint8_t *model, size_t size, const int8_t *input, size_t 
 }
 
 /* Opens a model for a stream, in an arena of its own. */
-static es_status open_stream(es_model *m, const uint8_t *model, size_t size, size_t channels, size_t hop, bool keep,
-                             void **arena)
+static es_status open_stream(es_model *m, const uint8_t *model, size_t size, size_t channels, size_t hop,
+                             size_t arena_size, void **arena)
 {
     es_status status = es_model_open(m, model, size);
     size_t frames;
@@ -109,7 +109,7 @@ static es_status open_stream(es_model *m, const uint8_t *model, size_t size, siz
         frames = m->tensors[m->input].elements / channels;
         status = m->tensors[m->input].elements % channels != 0 || frames > UINT16_MAX ? ES_ERR_INPUT_SIZE
                  : hop > frames                                                      ? ES_ERR_ARGUMENT
-                                : es_incremental_plan(m, (uint16_t)frames, (uint16_t)hop, keep);
+                                : es_incremental_plan(m, (uint16_t)frames, (uint16_t)hop, arena_size);
     }
     if (status == ES_OK) {
         *arena = malloc(m->arena_size);
@@ -127,7 +127,7 @@ int es_lib_stream(const uint8_t *model, size_t size, const int8_t *features, siz
     size_t done;
 
     if (m != NULL && model != NULL && features != NULL && scores != NULL && channels != 0 && hop != 0) {
-        status = open_stream(m, model, size, channels, hop, incremental != 0, &arena);
+        status = open_stream(m, model, size, channels, hop, incremental != 0 ? SIZE_MAX : 0, &arena);
     }
     if (status == ES_OK) {
         es_incremental_reset(m, ES_STREAM_SILENCE);

@@ -36,13 +36,13 @@ def _pointer(array: np.ndarray) -> ctypes.c_void_p:
 class Stream:
     """A model opened for a stream, by the parts of the firmware under the library."""
 
-    def __init__(self, library: "Library", model: bytes, frames: int, hop: int) -> None:
+    def __init__(self, library: "Library", model: bytes, frames: int, hop: int, arena_size: int) -> None:
         self._library, self._model = library, model
         # More than any es_model, and an arena more than any of these models need.
         self._state, self._arena = ctypes.create_string_buffer(1 << 17), np.zeros(1 << 20, np.int8)
         size = ctypes.c_size_t
         library.check(library.c.es_model_open(self._state, model, size(len(model))))
-        library.check(library.c.es_incremental_plan(self._state, frames, hop, True))
+        library.check(library.c.es_incremental_plan(self._state, frames, hop, size(arena_size)))
         library.check(library.c.es_model_load(self._state, _pointer(self._arena), size(self._arena.size)))
         self.reset()
 
@@ -134,5 +134,5 @@ class Library:
         self.check(code)
         return answers
 
-    def open_stream(self, model: bytes, frames: int, hop: int) -> Stream:
-        return Stream(self, model, frames, hop)
+    def open_stream(self, model: bytes, frames: int, hop: int, arena_size: int = 1 << 20) -> Stream:
+        return Stream(self, model, frames, hop, arena_size)

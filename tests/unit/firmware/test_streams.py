@@ -67,7 +67,8 @@ def test_a_stream_may_begin_anew_and_clips_may_come_between(library, graph, data
     channels = graph["places"] * graph["depth"]
     size = library.info(model).output_size
     random = np.random.default_rng(graph["seed"])
-    with library.open_stream(model, graph["frames"], hop) as stream:
+    arena_size = data.draw(st.integers(0, 2000))  # too little for all that is worth keeping
+    with library.open_stream(model, graph["frames"], hop, arena_size) as stream:
         window = np.full((graph["frames"], channels), SILENCE, np.int8)
         for action in data.draw(st.lists(st.sampled_from(["push", "push", "push", "reset", "clip"]), max_size=20)):
             # WHEN frames, new beginnings and whole clips come in any order
@@ -108,6 +109,22 @@ def test_a_hop_costs_less_than_a_window(library) -> None:
     with library.open_stream(model, 49, 2) as stream:
         # WHEN the window moves on by two frames, one row is new and five see padding / THEN only these are computed
         assert stream.macs() == 6 * 12_800 + 16_000
+
+
+def test_an_arena_is_used_as_far_as_it_goes(library) -> None:
+    # GIVEN three convolutions over 40 frames of 8 values, each with 320 bytes of output
+    graph = {"frames": 40, "places": 1, "depth": 8, "flat_input": False, "end": "dense", "seed": 1}
+    layer = {"kind": "conv", "channels": 8, "dilation": 1, "activation": 0, "kernel": (3, 1), "stride": (1, 1)}
+    model = random_graphs.build(graph | {"layers": [layer | {"same": True}] * 3})
+    costs = []
+    for arena_size in range(0, 3000, 20):
+        with library.open_stream(model, 40, 1, arena_size) as stream:
+            costs.append(stream.macs())
+    # WHEN the arena grows / THEN a hop costs less, in steps: where two are kept, the third has a place of its own, too
+    row, dense = 8 * 8 * 3, 320 * 4
+    rows = [(cost - dense) / row for cost in costs]
+    assert rows == sorted(rows, reverse=True)
+    assert set(rows) == {40 + 40 + 40, 3 + 40 + 40, 3 + 5 + 7}
 
 
 @pytest.mark.parametrize(("frames", "hop", "error"), [(0, 1, 1), (48, 1, 1), (49, 0, 2), (49, 50, 2)])
