@@ -9,6 +9,7 @@ import os
 import queue
 import re
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -433,6 +434,11 @@ class _Net(ctypes.Structure):
     ]  # fmt: skip
 
 
+# es_journal: where its state begins, behind a pointer; es_record: security_counter is its third word.
+_STATE = ctypes.sizeof(ctypes.c_void_p)
+_COUNTER = struct.Struct("<I")
+
+
 class _Place(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_uint32), ("version", ctypes.c_char * 16)]
 
@@ -603,6 +609,42 @@ def test_the_flash_is_rows_that_are_erased_before_they_are_written(parts, librar
     memory = (ctypes.c_uint8 * 0x200000).in_dll(parts, "fake_flash")
     assert bytes(memory[0x200000 - end :]) == bytes(model)
     assert not any(memory[0x100000:0x178000]), "outside of the store"
+
+
+def test_a_power_cut_in_any_row_of_the_journal_leaves_the_state_before_or_after(parts, library):
+    # GIVEN the journal over this chip's rows, which erase to 0, and so many commits that both halves are used twice
+    flash, journal = _store(parts), ctypes.create_string_buffer(1024)
+    numbers = range(1, 101)
+
+    def open_journal() -> int:
+        assert library.c.es_journal_open(journal, ctypes.byref(flash)) == OK
+        return _COUNTER.unpack_from(journal, _STATE + 8)[0]
+
+    def commit(number: int) -> bool:
+        record = bytearray(journal.raw[_STATE : _STATE + 512])
+        _COUNTER.pack_into(record, 8, number)
+        return library.c.es_journal_commit(journal, bytes(record)) == OK
+
+    def run(cut: int) -> int:
+        """The last number that was committed before the power failed."""
+        ctypes.memset((ctypes.c_uint8 * 0x200000).in_dll(parts, "fake_flash"), 0, 0x200000)
+        _set(parts, "fake_flash_operations", 0)
+        _set(parts, "fake_flash_cut", cut)
+        assert open_journal() == 0
+        return next((number - 1 for number in numbers if not commit(number)), numbers[-1])
+
+    assert run(0) == 100
+    operations = _get(parts, "fake_flash_operations")
+    assert operations > 200, "100 records, and four erases of 32 rows"
+    for cut in range(1, operations + 1):
+        # WHEN the power fails in an operation, and comes back
+        last = run(cut)
+        _set(parts, "fake_flash_cut", 0)
+        # THEN the state is the last that was committed, or the one that was being written
+        assert open_journal() in (last, last + 1), f"operation {cut}"
+        # AND the journal goes on
+        assert commit(1000)
+        assert open_journal() == 1000
 
 
 def test_a_chip_with_another_flash_is_refused(parts):

@@ -8,7 +8,8 @@
  *                        nothing
  *
  * The rest is what those libraries ask for: mutexes, timers, thread-local
- * storage, newlib's reentrancy, the C library's heap. */
+ * storage, newlib's reentrancy, the C library's heap. The memory of the idle
+ * and the timer task is abstraction-rtos's. */
 #ifndef FREERTOS_CONFIG_H
 #define FREERTOS_CONFIG_H
 

@@ -222,12 +222,25 @@ cy_rslt_t cyhal_pwm_start(cyhal_pwm_t *pwm)
     return CY_RSLT_SUCCESS;
 }
 
-/* --- Flash: 2 MB at 0x10000000; a page must be erased before it is programmed --- */
+/* --- Flash: 2 MB at 0x10000000; a page must be erased before it is programmed;
+ * the power can be cut in an operation, which is then half done --- */
 
 enum { FLASH_START = 0x10000000, FLASH_SIZE = 0x200000, PAGE = 512 };
 
 uint8_t fake_flash[FLASH_SIZE];
 cyhal_flash_block_info_t fake_flash_block = {FLASH_START, FLASH_SIZE, PAGE, 0};
+
+int fake_flash_operations; /* erases and programs so far */
+int fake_flash_cut;        /* the power fails in the operation of this number; 0: never */
+
+/* How much of a page the next operation does. */
+static size_t powered(size_t size)
+{
+    fake_flash_operations++;
+    return fake_flash_cut == 0 || fake_flash_operations < fake_flash_cut ? size
+           : fake_flash_operations == fake_flash_cut                     ? size / 2
+                                                                         : 0;
+}
 
 cy_rslt_t cyhal_flash_init(cyhal_flash_t *flash)
 {
@@ -259,12 +272,15 @@ static bool is_page(uint32_t address)
 
 cy_rslt_t cyhal_flash_erase(cyhal_flash_t *flash, uint32_t address)
 {
+    size_t n;
+
     (void)flash;
     if (!is_page(address)) {
         return 1;
     }
-    memset(fake_flash + (address - FLASH_START), 0, PAGE);
-    return CY_RSLT_SUCCESS;
+    n = powered(PAGE);
+    memset(fake_flash + (address - FLASH_START), 0, n);
+    return n == PAGE ? CY_RSLT_SUCCESS : 1;
 }
 
 cy_rslt_t cyhal_flash_program(cyhal_flash_t *flash, uint32_t address, const uint32_t *data)
@@ -281,8 +297,9 @@ cy_rslt_t cyhal_flash_program(cyhal_flash_t *flash, uint32_t address, const uint
             return 1;
         }
     }
-    memcpy(page, data, PAGE);
-    return CY_RSLT_SUCCESS;
+    i = powered(PAGE);
+    memcpy(page, data, i);
+    return i == PAGE ? CY_RSLT_SUCCESS : 1;
 }
 
 /* --- Sockets: one connection; the test says how it ends --- */
