@@ -2,6 +2,7 @@
 #
 #   make check       the suites of tests/firmware, sanitized, with the portable kernels and with those for DSP
 #   make check-mps2  the same suites as Cortex-M4 code in QEMU
+#   make coverage    lines and branches that the suites reach
 #   make fuzz        every fuzzer of tests/firmware/fuzz for SECONDS=20, sanitized; needs clang-14
 #   make analyze     GCC's static analyzer on all code, for this machine and for the Cortex-M4
 #   make cppcheck    static checks by cppcheck
@@ -49,6 +50,16 @@ $(OUT)/suites/failing: $(OUT)/suites/failing.o
 	@$(CC) $(CFLAGS) -o $@ $< -lcmocka
 $(OUT)/suites/%: $(OUT)/suites/test_%.o $(OUT)/suites/golden.o $(OUT)/portable.a
 	@$(CC) $(CFLAGS) -o $@ $^ -lcmocka -lm -pthread
+
+# Lines and branches of the firmware that the suites reach, with the kernels for DSP.
+.PHONY: coverage
+coverage:
+	@rm -rf build/coverage
+	@$(MAKE) --no-print-directory OUT=build/coverage CFLAGS="-O0 --coverage -DES_DSP=1" host-suites
+	@for source in $(PORTABLE); do \
+	    gcov -nb -o build/coverage/$${source%.c}.gcno $$source 2>/dev/null | grep -A3 "^File '$$source'" | \
+	        awk -v f=$$source -F'[:% ]+' '/^Lines/ { l = $$3; n = $$5 } /^Taken/ { b = $$5 } \
+	            END { if (n) printf "  %-36s %6.1f %% of %4d lines, %6.1f %% of branches\n", f, l, n, b }'; done
 
 # --- in QEMU --------------------------------------------------------------------------------------------------------
 

@@ -158,6 +158,18 @@ def separable(seed: int, *, same: bool) -> bytes:
     return chain.finish(3)
 
 
+def batches() -> bytes:
+    """Two images at once."""
+    rng = np.random.default_rng(6)
+    model = models.ModelBuilder()
+    x = model.tensor((2, 5, 3, 2), 0.05, 3)
+    w = model.tensor((6, 3, 2, 2), rng.uniform(0.002, 0.01, 6), 0, rng.integers(-127, 128, (6, 3, 2, 2)))
+    y = model.tensor((2, 5, 3, 6), 0.05, -4)
+    table = models.options(models.schema.Conv2DOptionsT, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1)
+    model.operator(models.CODES.CONV_2D, [x, w], [y], table, models.OPTIONS.Conv2DOptions, 2)
+    return model.build([x], [y])
+
+
 def single_operators() -> Iterator[tuple[str, bytes | None]]:
     """One operator each: shapes that fill no register and no block."""
     kernels = [((3, 3), (1, 1), (1, 1)), ((4, 2), (2, 3), (1, 1)), ((1, 1), (1, 1), (1, 1)), ((3, 2), (1, 1), (2, 3)),
@@ -173,6 +185,20 @@ def single_operators() -> Iterator[tuple[str, bytes | None]]:
                 **common,
             )  # fmt: skip
             yield f"depthwise_{i}_{depth}_{channels}", model
+    for depth, channels in ((1, 70), (3, 60), (18, 18), (33, 33)):
+        for kernel, width in (((3, 3), 6), ((9, 1), 1)):
+            model = models.conv_model(
+                np.random.default_rng(depth), depthwise=True, depth=depth, channels=channels, height=12, width=width,
+                kernel=kernel, activation=depth % 2,
+            )  # fmt: skip
+            yield f"depthwise_many_{depth}_{width}", model
+    # Patches of few to many values: panels of all sizes, and filters that leave 0 to 3 taps over.
+    for i, (depth, kernel) in enumerate(((4, (1, 1)), (5, (3, 3)), (12, (9, 1)), (48, (9, 1)), (67, (5, 2)))):
+        yield f"conv_long_{i}", models.conv_model(
+            np.random.default_rng(i), depth=depth, channels=9, height=11, width=2, kernel=kernel, stride=(1 + i % 2, 1),
+            activation=i % 3, bias=i != 1,
+        )  # fmt: skip
+    yield "conv_batches", batches()
     yield "conv_groups", models.conv_model(np.random.default_rng(3), depth=6, channels=4, groups=2)
     yield (
         "conv_line",
@@ -216,6 +242,9 @@ def single_operators() -> Iterator[tuple[str, bytes | None]]:
 def graphs() -> Iterator[tuple[str, bytes]]:
     """Whole models, in which memory is shared."""
     yield "keyword", models.keyword_model(features.MICRO.id)
+    eager = {"average_ms": 1, "minimum_count": 1, "suppression_ms": 0, "threshold": 0}
+    yield "keyword_eager", models.keyword_model(features.MICRO.id, recogniser=eager)
+    yield "keyword_stranger", models.keyword_model("micro-00000000")
     for i, (stride, width) in enumerate(itertools.product((1, 2, 3), (1, 4))):
         yield f"residual_{i}", residual(i, stride, width)
     yield "separable_same", separable(8, same=True)

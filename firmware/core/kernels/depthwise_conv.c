@@ -103,6 +103,7 @@ static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, int32_
         const int32_t value = *x++ - zero_point;
 
         for (j = i; j < i + multiplier; j++) {
+            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): count is a multiple of multiplier */
             sums[j] += value * w[j];
         }
     }

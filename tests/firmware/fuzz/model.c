@@ -1,13 +1,15 @@
 /* Any bytes as a model: opened, its card read, loaded, and run where that is
- * cheap. What is accepted must answer, and the same whatever was in the arena. */
+ * cheap. What is accepted must answer, the same whatever was in the arena, and
+ * hop by hop of a stream as on the whole window. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/card.h"
+#include "core/incremental.h"
 #include "core/model.h"
 #include "core/operators.h"
 
-enum { WORK_MAX = 1000000, ARENA_MAX = 1 << 20, ELEMENTS_MAX = 1 << 16 };
+enum { WORK_MAX = 1000000, ARENA_MAX = 1 << 20, ELEMENTS_MAX = 1 << 16, HOPS = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
@@ -33,25 +35,63 @@ static uint64_t work(const es_model *m)
     return total;
 }
 
+/* The window of a stream that began in silence, after so many frames of this signal. */
+static void fill(int8_t *input, uint32_t size, uint32_t moved)
+{
+    uint32_t i;
+
+    for (i = 0; i < size; i++) {
+        const uint32_t at = i + moved;
+
+        input[i] = at < size ? -128 : (int8_t)(uint8_t)((at - size) * 89 + ((at - size) >> 3));
+    }
+}
+
+/* A block of exactly this size, where a byte too far is seen. */
+static void *block(size_t size, uint8_t filling)
+{
+    void *p = malloc(size);
+
+    if (p == NULL) {
+        abort();
+    }
+    memset(p, filling, size);
+    return p;
+}
+
 static void answer(int8_t *output, uint8_t filling)
 {
     const uint32_t in = model.tensors[model.input].elements;
-    const uint32_t out = model.tensors[model.output].elements;
-    /* Blocks of exactly these sizes: a byte too far is seen. */
-    uint8_t *arena = malloc(model.arena_size);
-    int8_t *input = malloc(in);
+    uint8_t *arena = block(model.arena_size, filling);
+    int8_t *input = block(in, 0);
+
+    fill(input, in, HOPS * model.hop * (in / (model.frames > 0 ? model.frames : 1)));
+    if (es_model_load(&model, arena, model.arena_size) != ES_OK ||
+        es_model_run(&model, input, in, output, model.tensors[model.output].elements) != ES_OK) {
+        abort();
+    }
+    free(arena);
+    free(input);
+}
+
+/* The answer after HOPS hops. */
+static void listen(int8_t *output)
+{
+    const uint32_t in = model.tensors[model.input].elements;
+    const uint32_t hop = in / model.frames * model.hop;
+    uint8_t *arena = block(model.arena_size, 0x5a);
+    int8_t *input = block(in, 0);
     uint32_t i;
 
-    if (arena == NULL || input == NULL) {
+    if (es_model_load(&model, arena, model.arena_size) != ES_OK) {
         abort();
     }
-    memset(arena, filling, model.arena_size);
-    for (i = 0; i < in; i++) {
-        input[i] = (int8_t)(uint8_t)(i * 89 + (i >> 3));
-    }
-    if (es_model_load(&model, arena, model.arena_size) != ES_OK ||
-        es_model_run(&model, input, in, output, out) != ES_OK) {
-        abort();
+    es_incremental_reset(&model, -128);
+    for (i = 1; i <= HOPS; i++) {
+        fill(input, in, i * hop);
+        if (es_incremental_push(&model, input + in - hop, output, model.tensors[model.output].elements) != ES_OK) {
+            abort();
+        }
     }
     free(arena);
     free(input);
@@ -59,6 +99,7 @@ static void answer(int8_t *output, uint8_t filling)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const es_tensor *in;
     int8_t *answers[2];
     uint32_t out;
 
@@ -66,20 +107,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     (void)es_card_read(&card, &model);
+    in = &model.tensors[model.input];
     out = model.tensors[model.output].elements;
-    if (model.arena_size > ARENA_MAX || model.tensors[model.input].elements > ELEMENTS_MAX || out > ELEMENTS_MAX ||
-        work(&model) > WORK_MAX) {
+    if (model.arena_size > ARENA_MAX || in->elements > ELEMENTS_MAX || out > ELEMENTS_MAX || work(&model) > WORK_MAX) {
         return 0;
     }
-    answers[0] = malloc(out);
-    answers[1] = malloc(out);
-    if (answers[0] == NULL || answers[1] == NULL) {
-        abort();
-    }
+    answers[0] = block(out, 0);
+    answers[1] = block(out, 1);
     answer(answers[0], 0x00);
     answer(answers[1], 0xa5);
     if (memcmp(answers[0], answers[1], out) != 0) {
         abort();
+    }
+    /* Room for all that can be kept, or for some of it. */
+    if (in->rank > 1 && in->shape[1] <= UINT16_MAX &&
+        es_incremental_plan(&model, (uint16_t)in->shape[1], (uint16_t)(1 + size % 3),
+                            size % 2 == 0 ? ARENA_MAX : model.arena_size + 64) == ES_OK &&
+        model.arena_size <= ARENA_MAX) {
+        answer(answers[0], 0x5a);
+        listen(answers[1]);
+        if (memcmp(answers[0], answers[1], out) != 0) {
+            abort();
+        }
     }
     free(answers[0]);
     free(answers[1]);
