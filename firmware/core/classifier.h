@@ -32,7 +32,8 @@ es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t sco
  * begins with es_incremental_reset, or with the features of es_classifier_run. */
 es_status es_classifier_push(es_classifier *c, const int8_t *frames, int8_t scores[ES_LABELS]);
 
-/* What a model on trial must do: run, on silence and on the loudest input. */
+/* What a model on trial must do: run, on silence and on the loudest input, and
+ * answer a hop of a stream as the whole window. */
 es_status es_classifier_self_test(es_classifier *c);
 
 /* The label with the highest score; the first of equals. */

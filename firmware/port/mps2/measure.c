@@ -283,7 +283,7 @@ static int stream(const char *model_path, const char *samples_path, const char *
     size_t taken;
     const uint8_t *file = read_file(model_path, &model_size);
     const int16_t *samples = read_file(samples_path, &size);
-    void *arena = malloc(ES_ARENA_BYTES);
+    void *arena;
     int8_t *scores;
     size_t hops;
     size_t i;
@@ -292,6 +292,7 @@ static int stream(const char *model_path, const char *samples_path, const char *
     if (file == NULL || samples == NULL || size / sizeof *samples < ahead + step) {
         return fail("files", "cannot be read, or less than a hop of samples");
     }
+    arena = malloc(ES_ARENA_BYTES);
     status = es_classifier_open(&classifier, file, model_size, arena, ES_ARENA_BYTES);
     if (status != ES_OK) {
         return fail(es_error_name(status), es_error_text(status));
