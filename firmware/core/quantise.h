@@ -93,7 +93,7 @@ static inline es_scaler es_scaler_from(int32_t multiplier, int shift, int32_t ze
  * y < 0 where x < 0, but for p = -2^30, where y is 0 and either answer too. */
 static inline int32_t es_scale(int32_t x, es_scaler s)
 {
-    return (es_smmlar(x * 2, s.multiplier, s.addend) + (x >> 31)) >> s.shift;
+    return (es_smmlar(x * 2, s.multiplier, s.addend) - (x < 0 ? 1 : 0)) >> s.shift;
 }
 
 /* Splits a real multiplier; false where it is negative, not finite or too large

@@ -55,63 +55,33 @@ es_status es_add_check(es_model *m, es_node *n)
     return es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, ACTIVATION, 0));
 }
 
-/* An operand's part of the sum, for a value less its zero point: es_requantise of
- * the value with HEADROOM bits below it. Its multiplier is at most a half. Of one
- * half exactly, which has no shift, the value may be taken twice and halved. */
-typedef struct {
-    es_scaler scaler;
-    int32_t zero_point;
-    int32_t unit;
-    int32_t step; /* from one value to the next; 0: the same for all */
-} operand;
-
-static bool quick_operand(const es_tensor *t, es_requantiser r, operand *out)
+/* Of the two operands, that of the larger scale is multiplied by one half exactly. */
+static bool is_half(es_requantiser r)
 {
-    const bool half = r.shift == 0 && r.multiplier == 1 << 30;
-
-    if (!half && !es_scaler_fits(r.shift)) {
-        return false;
-    }
-    out->scaler = es_scaler_from(r.multiplier, half ? -1 : r.shift, 0);
-    out->zero_point = t->zero_point;
-    out->unit = HEADROOM + (half ? 1 : 0);
-    return true;
+    return r.multiplier == 1 << 30 && r.shift == 0;
 }
 
-/* `count` sums of neighbours. */
-static void add_quickly(const es_scaler *scaler, const operand *a, const operand *b, const int8_t *x1,
-                        const int8_t *x2, int8_t *y, int32_t count)
+static int32_t operand_value(const es_tensor *t, es_requantiser r, int8_t x)
 {
-    const es_scaler to = *scaler;
-    const es_scaler from1 = a->scaler;
-    const es_scaler from2 = b->scaler;
-    int32_t i;
-
-    for (i = 0; i < count; i++) {
-        const int32_t value1 = es_scale((*x1 - a->zero_point) * (1 << a->unit), from1);
-        const int32_t value2 = es_scale((*x2 - b->zero_point) * (1 << b->unit), from2);
-
-        x1 += a->step;
-        x2 += b->step;
-        *y++ = (int8_t)es_saturate8(es_scale(value1 + value2, to));
-    }
+    return es_requantise((x - t->zero_point) * (1 << HEADROOM), r.multiplier, r.shift);
 }
 
-static void add_slowly(const es_model *m, const es_node *n, const operand *a, const operand *b, const int8_t *x1,
-                       const int8_t *x2, int8_t *y, int32_t count)
+/* `count` sums of a value of `halved` and one of `scaled`. A second half is taken of
+ * the double by a shift, which es_scale needs. */
+static void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1, const es_tensor *scaled,
+                        es_requantiser r, const int8_t *x2, int32_t zero_point, int8_t *y, int32_t count)
 {
-    const es_requantiser *r = n->u.add.input;
-    int32_t i;
+    const int unit = is_half(r) ? HEADROOM + 1 : HEADROOM;
+    const es_scaler from = es_scaler_from(r.multiplier, is_half(r) ? -1 : r.shift, 0);
+    const es_scaler to = es_scaler_from(n->scaling.multiplier, n->scaling.shift, zero_point);
+    const int32_t zero1 = halved->zero_point;
+    const int32_t zero2 = scaled->zero_point;
+    const int8_t *const end = y + count;
 
-    for (i = 0; i < count; i++) {
-        const int32_t value1 = (*x1 - m->tensors[n->inputs[0]].zero_point) * (1 << HEADROOM);
-        const int32_t value2 = (*x2 - m->tensors[n->inputs[1]].zero_point) * (1 << HEADROOM);
-        const int32_t sum = es_requantise(value1, r[0].multiplier, r[0].shift) +
-                            es_requantise(value2, r[1].multiplier, r[1].shift);
+    while (y != end) {
+        const int32_t value = es_scale((*x2++ - zero2) * (1 << unit), from);
 
-        x1 += a->step;
-        x2 += b->step;
-        *y++ = es_channel_value(sum, n->scaling.multiplier, n->scaling.shift, m->tensors[n->output].zero_point);
+        *y++ = (int8_t)es_saturate8(es_scale((*x1++ - zero1) * (1 << (HEADROOM - 1)) + value, to));
     }
 }
 
@@ -134,7 +104,7 @@ static int32_t source(const es_tensor *in, const es_tensor *out, int32_t i)
     return at;
 }
 
-void es_add_run(const es_model *m, const es_node *n, es_rows rows)
+static void add_slowly(const es_model *m, const es_node *n, es_rows elements)
 {
     const es_tensor *a = &m->tensors[n->inputs[0]];
     const es_tensor *b = &m->tensors[n->inputs[1]];
@@ -142,27 +112,33 @@ void es_add_run(const es_model *m, const es_node *n, es_rows rows)
     const int8_t *x1 = es_model_values(m, n->inputs[0]);
     const int8_t *x2 = es_model_values(m, n->inputs[1]);
     int8_t *y = es_model_values(m, n->output);
-    const es_rows part = es_row_elements(out, rows);
-    const bool alike = a->elements == out->elements && b->elements == out->elements;
-    const int32_t run = alike ? part.end - part.first : from_end(out, 0);
-    es_scaler to = {0, 0, 0};
-    operand from1;
-    operand from2;
-    const bool quick = quick_operand(a, n->u.add.input[0], &from1) &&
-                       quick_operand(b, n->u.add.input[1], &from2) && es_scaler_fits(n->scaling.shift);
     int32_t i;
 
-    if (quick) {
-        to = es_scaler_from(n->scaling.multiplier, n->scaling.shift, out->zero_point);
+    for (i = elements.first; i < elements.end; i++) {
+        const int32_t sum = operand_value(a, n->u.add.input[0], x1[source(a, out, i)]) +
+                            operand_value(b, n->u.add.input[1], x2[source(b, out, i)]);
+
+        y[i] = es_channel_value(sum, n->scaling.multiplier, n->scaling.shift, out->zero_point);
     }
-    from1.step = from_end(a, 0) == from_end(out, 0) ? 1 : 0;
-    from2.step = from_end(b, 0) == from_end(out, 0) ? 1 : 0;
-    for (i = part.first; i < part.end; i += run) {
-        if (quick) {
-            add_quickly(&to, &from1, &from2, x1 + source(a, out, i), x2 + source(b, out, i), y + i, run);
-        } else {
-            add_slowly(m, n, &from1, &from2, x1 + source(a, out, i), x2 + source(b, out, i), y + i, run);
-        }
+}
+
+void es_add_run(const es_model *m, const es_node *n, es_rows rows)
+{
+    const es_tensor *out = &m->tensors[n->output];
+    const es_rows part = es_row_elements(out, rows);
+    const int half = is_half(n->u.add.input[0]) ? 0 : 1;
+    const es_requantiser other = n->u.add.input[1 - half];
+    const es_tensor *a = &m->tensors[n->inputs[half]];
+    const es_tensor *b = &m->tensors[n->inputs[1 - half]];
+    int8_t *y = es_model_values(m, n->output) + part.first;
+    const int32_t count = part.end - part.first;
+
+    if (a->elements == out->elements && b->elements == out->elements && is_half(n->u.add.input[half]) &&
+        (is_half(other) || es_scaler_fits(other.shift)) && es_scaler_fits(n->scaling.shift)) {
+        add_quickly(n, a, es_model_values(m, n->inputs[half]) + part.first, b, other,
+                    es_model_values(m, n->inputs[1 - half]) + part.first, out->zero_point, y, count);
+    } else {
+        add_slowly(m, n, part);
     }
-    es_limit_values(n, y + part.first, part.end - part.first);
+    es_limit_values(n, y, count);
 }

@@ -10,6 +10,7 @@ typedef struct {
     const int8_t *filters;
     int32_t taps; /* of a filter */
     void *panel;  /* its memory */
+    const int8_t *image;
     es_patches patches;
     es_channels channels;
     int32_t filters_a_group;
@@ -33,37 +34,32 @@ static uint32_t panel_size(const es_model *m, const es_node *n, int32_t depth)
 
 uint32_t es_convolve_scratch(const es_model *m, const es_node *n, int32_t depth)
 {
-    return panel_size(m, n, depth) + es_patch_size(&n->u.window, depth);
+    return panel_size(m, n, depth) + es_patches_size(&m->tensors[n->inputs[0]], &n->u.window, depth,
+                                                     m->tensors[n->output].shape[2]);
 }
 
 /* Output places [first, first + count) of one image, counted row by row, from one
  * group of input channels. All of the input is read before anything is written. */
-static void convolve_group(const convolution *c, int32_t group, int8_t *y, int32_t first, int32_t count)
+static void convolve_group(convolution *c, int32_t group, int8_t *y, int32_t first, int32_t count)
 {
-    const int32_t end = (group + 1) * c->filters_a_group;
-    int32_t channel = group * c->filters_a_group;
-    const int8_t *filter = c->filters + channel * c->taps;
-    es_patches patches = c->patches;
+    const int32_t channel = group * c->filters_a_group;
+    const int8_t *filters = c->filters + channel * c->taps;
     es_panel panel;
     int32_t i;
 
-    patches.image += group * patches.depth;
+    if (c->groups > 1) {
+        es_patches_from(&c->patches, c->image + group * c->patches.depth);
+    }
     es_panel_init(&panel, c->panel, c->taps, count);
     for (i = 0; i < count; i++) {
         const int32_t row = (first + i) / c->width;
 
-        es_patch_put(&patches, row, first + i - row * c->width, &panel, i);
+        es_patch_put(&c->patches, row, first + i - row * c->width, &panel, i);
     }
-    for (; channel < end; channel++) {
-        const int32_t bias = es_channel_bias(&c->channels, channel);
-
-        es_panel_dot(&panel, filter, bias);
-        es_put_channel(&c->channels, channel, bias, panel.sums, count, y + channel, c->depth);
-        filter += c->taps;
-    }
+    es_panel_multiply(&panel, filters, &c->channels, channel, channel + c->filters_a_group, y + channel, c->depth);
 }
 
-static void convolve_places(const convolution *c, int8_t *y, int32_t first, int32_t count)
+static void convolve_places(convolution *c, int8_t *y, int32_t first, int32_t count)
 {
     int32_t group;
 
@@ -77,7 +73,7 @@ static void convolve_places(const convolution *c, int8_t *y, int32_t first, int3
 /* Places of the output rows [first, end). One panel may hold the end of a row and
  * the start of the next: it is filled before either is written. With several groups
  * it is filled again, and so kept to one row. */
-static void convolve_rows(const convolution *c, int8_t *y, es_rows rows)
+static void convolve_rows(convolution *c, int8_t *y, es_rows rows)
 {
     const int32_t most = es_panel_positions(c->taps);
     int32_t first = rows.first * c->width;
@@ -115,22 +111,16 @@ void es_convolve(const es_model *m, const es_node *n, es_rows rows, const int8_t
     c.filters = filters;
     c.taps = patch_taps(n, depth);
     c.panel = scratch;
-    c.patches.window = &n->u.window;
-    c.patches.image = es_model_values(m, n->inputs[0]);
-    c.patches.height = in->shape[1];
-    c.patches.width = in->shape[2];
-    c.patches.channels = in->shape[3];
-    c.patches.depth = depth;
-    c.patches.zero_point = in->zero_point;
-    c.patches.buffer = (int8_t *)scratch + panel_size(m, n, depth);
-    c.channels = es_channels_of(m, n, c.taps);
-    c.groups = in->shape[3] / depth;
     c.width = out->shape[2];
     c.depth = out->shape[3];
+    es_patches_init(&c.patches, in, &n->u.window, depth, c.width, (int8_t *)scratch + panel_size(m, n, depth));
+    c.channels = es_channels_of(m, n, c.taps);
+    c.groups = in->shape[3] / depth;
     c.filters_a_group = c.depth / c.groups;
     for (batch = 0; batch < out->shape[0]; batch++) {
+        c.image = es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
+        es_patches_from(&c.patches, c.image);
         convolve_rows(&c, y, rows);
-        c.patches.image += in->elements / (uint32_t)in->shape[0];
         y += out->elements / (uint32_t)out->shape[0];
     }
 }

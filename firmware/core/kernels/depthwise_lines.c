@@ -5,7 +5,7 @@
 #if ES_DSP
 
 /* Lines are along the image's width, or along its height where that is all it has. */
-enum { GROUP = 4, MOST_PLACES = 40, MOST_BYTES = 2048 };
+enum { GROUP = 4, MOST_PLACES = 40, MOST_ROWS = 4, MOST_BYTES = 2048 };
 
 typedef struct {
     int32_t filter_lines;
@@ -30,15 +30,20 @@ static int32_t lines_seen(const geometry *g, int32_t rows)
     return (rows - 1) * g->line_stride + (g->filter_lines - 1) * g->line_dilation + 1;
 }
 
-/* Values of an input line that `places` see; even. */
+/* Values of an input line that `places` see, or one more if their number is odd; even. */
 static int32_t values_seen(const geometry *g, int32_t places)
 {
-    return ((places - 1) * g->stride + g->taps + 1) / 2 * 2;
+    return (((places - 1) | 1) * g->stride + g->taps + 1) / 2 * 2;
 }
 
 static int32_t scratch_bytes(const geometry *g)
 {
     return 2 * GROUP * (g->filter_lines * g->taps + lines_seen(g, g->rows) * values_seen(g, g->places));
+}
+
+static bool is_upright(const es_model *m, const es_node *n)
+{
+    return m->tensors[n->inputs[0]].shape[2] == 1 && n->u.window.filter_w == 1;
 }
 
 /* The largest part of the output whose lines fit in MOST_BYTES; no more than a
@@ -51,7 +56,7 @@ static geometry geometry_of(const es_model *m, const es_node *n)
     geometry g;
 
     g.channels = in->shape[3];
-    if (in->shape[2] == 1 && w->filter_w == 1) {
+    if (is_upright(m, n)) {
         g.filter_lines = 1;
         g.filter_taps = w->filter_h;
         g.stride = w->stride_h;
@@ -74,7 +79,7 @@ static geometry geometry_of(const es_model *m, const es_node *n)
     }
     g.taps = (g.filter_taps + 1) / 2 * 2;
     g.places = es_smaller(g.width, MOST_PLACES);
-    g.rows = g.line_count == 1 ? 1 : es_smaller(es_larger(1, MOST_PLACES / g.width), out->shape[1]);
+    g.rows = is_upright(m, n) ? 1 : es_smaller(MOST_ROWS, out->shape[1]);
     while (g.rows > 1 && scratch_bytes(&g) > MOST_BYTES) {
         g.rows--;
     }
@@ -82,11 +87,6 @@ static geometry geometry_of(const es_model *m, const es_node *n)
         g.places--;
     }
     return g;
-}
-
-static bool is_upright(const es_model *m, const es_node *n)
-{
-    return m->tensors[n->inputs[0]].shape[2] == 1 && n->u.window.filter_w == 1;
 }
 
 bool es_depthwise_lines_check(const es_model *m, es_node *n)
@@ -162,74 +162,143 @@ typedef struct {
     int32_t row_step; /* bytes from one output line to the next */
 } part;
 
-/* One channel of a line of the output. */
+enum { WORDS_MOST = 12 };
+
+/* One channel of a line of the output. The first nine are what the code by hand
+ * reads by their offsets. */
 typedef struct {
-    const uint32_t *filter; /* lines one after the other */
-    const int8_t *x;        /* its first input line */
-    int32_t lines, pairs;
-    int32_t line;   /* bytes from one input line of the filter to the next */
-    int32_t stride; /* bytes from one place of the input to the next */
-    int32_t step;   /* and of the output */
-    int32_t places;
     int8_t *y;
-    int32_t bias;
+    int32_t step; /* bytes from one place of the output to the next */
     es_scaler scaler;
+    int32_t bias;
+    int32_t line;           /* bytes from one input line of the filter to the next */
+    const uint32_t *filter; /* lines one after the other */
+    const int8_t *end;      /* of x */
+    const int8_t *x;        /* the first input line */
+    int32_t stride;         /* bytes from one place of the input to the next */
+    int32_t lines, pairs;
+    uint32_t words[WORDS_MOST]; /* of a filter for two places */
 } track;
 
-/* For filters of five pairs in a line: they stay in registers. */
-static __attribute__((noinline)) void slide_1_by_5(const track *t)
+/* Two neighbours at once. At stride 1 what the second needs of a line is in the same
+ * words as what the first needs: words of a filter of w0, w1, w2 for the first place
+ * are (w0, w1), (w2, 0); for the second (0, w0), (w1, w2). A line of a filter of an
+ * odd number of taps becomes the words for the first, then those for the second. */
+static void words_of_two(const uint32_t *from, int32_t lines, int32_t pairs, uint32_t *words)
 {
-    const uint32_t w0 = t->filter[0];
-    const uint32_t w1 = t->filter[1];
-    const uint32_t w2 = t->filter[2];
-    const uint32_t w3 = t->filter[3];
-    const uint32_t w4 = t->filter[4];
-    const es_scaler scaler = t->scaler;
-    const int8_t *const end = t->x + t->places * t->stride;
-    const int8_t *x;
-    int8_t *y = t->y;
+    for (; lines > 0; lines--) {
+        uint32_t *const second = words + pairs;
+        uint32_t before = 0;
 
-    for (x = t->x; x != end; x += t->stride) {
-        int32_t sum = es_smlad(es_load_word(x), w0, t->bias);
+        while (words != second) {
+            const uint32_t word = *from++;
 
-        sum = es_smlad(es_load_word(x + 4), w1, sum);
-        sum = es_smlad(es_load_word(x + 8), w2, sum);
-        sum = es_smlad(es_load_word(x + 12), w3, sum);
-        sum = es_smlad(es_load_word(x + 16), w4, sum);
-        *y = (int8_t)es_saturate8(es_scale(sum, scaler));
-        y += t->step;
+            words[pairs] = before >> 16 | word << 16;
+            *words++ = word;
+            before = word;
+        }
+        words += pairs;
     }
 }
 
-/* And of two pairs in three lines. */
-static __attribute__((noinline)) void slide_3_by_2(const track *t)
+#if ES_DSP_NATIVE
+
+/* es_scale, es_saturate8 and the next place. */
+#define OUTPUT(sum)                                                                                                    \
+    "lsl r0, " sum ", #1\n\tsmmlar r0, r0, r4, r5\n\tsub r0, r0, " sum ", lsr #31\n\t"                                \
+    "asr r0, r0, r6\n\tssat r0, #8, r0\n\tstrb r0, [r2]\n\tadd r2, r2, r3\n\t"
+
+/* r0 is x, r12 and lr are the sums, the track is on the stack. Only the first of the
+ * last two places is written if the other is beyond the end. */
+#define DEFINE_SLIDE(name, bytes, products)                                                                            \
+    static __attribute__((noinline)) void name(track *t)                                                               \
+    {                                                                                                                  \
+        register track *argument __asm("r0") = t;                                                                      \
+                                                                                                                       \
+        __asm volatile("push {r0, r4-r11, lr}\n\t"                                                                     \
+                       "mov r1, r0\n\t"                                                                                \
+                       "ldr r0, [r0, #36]\n"                                                                            \
+                       "1:\tldr r12, [r1, #20]\n\t"                                                                    \
+                       "mov lr, r12\n\t" products "ldr r1, [sp]\n\t"                                                  \
+                       "add r7, r0, #" bytes "\n\t"                                                                    \
+                       "ldr r8, [r1, #32]\n\t"                                                                         \
+                       "ldmia r1, {r2-r6}\n\t"                                                                         \
+                       "cmp r7, r8\n\t" OUTPUT("r12") "bhi 2f\n\t" OUTPUT("lr") "str r2, [r1]\n\t"                   \
+                       "mov r0, r7\n\t"                                                                                \
+                       "bne 1b\n"                                                                                       \
+                       "2:\tpop {r0, r4-r11, lr}"                                                                      \
+                       : "+r"(argument)                                                                                \
+                       :                                                                                               \
+                       : "r1", "r2", "r3", "r12", "cc", "memory");                                                     \
+    }
+
+#define ADD_5(sum, x0, x1, x2, x3, x4)                                                                                 \
+    "smlad " sum ", " x0 ", r7, " sum "\n\tsmlad " sum ", " x1 ", r8, " sum "\n\tsmlad " sum ", " x2 ", r9, " sum  \
+    "\n\tsmlad " sum ", " x3 ", r10, " sum "\n\tsmlad " sum ", " x4 ", r11, " sum "\n\t"
+#define LINE_OF_2(at)                                                                                                  \
+    "ldmia r10!, {r4-r7}\n\tldrd r2, r3, [" at "]\n\tsmlad r12, r2, r4, r12\n\tsmlad lr, r2, r6, lr\n\t"           \
+    "smlad r12, r3, r5, r12\n\tsmlad lr, r3, r7, lr\n\t"
+
+DEFINE_SLIDE(slide_1_by_9, "4",
+             "ldr r1, [r1, #28]\n\tldmia r0, {r2-r6}\n\tldmia r1!, {r7-r11}\n\t" ADD_5("r12", "r2", "r3", "r4", "r5", "r6")
+                 "ldmia r1, {r7-r11}\n\t" ADD_5("lr", "r2", "r3", "r4", "r5", "r6"))
+DEFINE_SLIDE(slide_1_by_9_skipping, "8",
+             "ldr r1, [r1, #28]\n\tldmia r0, {r2-r6}\n\tldmia r1, {r7-r11}\n\t" ADD_5("r12", "r2", "r3", "r4", "r5", "r6")
+                 "ldr r2, [r0, #20]\n\t" ADD_5("lr", "r3", "r4", "r5", "r6", "r2"))
+DEFINE_SLIDE(slide_3_by_3, "4",
+             "ldrd r8, r10, [r1, #24]\n\t" LINE_OF_2("r0") "add r9, r0, r8\n\t" LINE_OF_2("r9")
+                 "add r9, r9, r8\n\t" LINE_OF_2("r9"))
+
+#else
+
+/* One place of two: its words are in each line of the filter from `first` on. */
+static void slide_one(track *t, const int8_t *x, int32_t first, int32_t line_words)
 {
-    const uint32_t w0 = t->filter[0];
-    const uint32_t w1 = t->filter[1];
-    const uint32_t w2 = t->filter[2];
-    const uint32_t w3 = t->filter[3];
-    const uint32_t w4 = t->filter[4];
-    const uint32_t w5 = t->filter[5];
-    const es_scaler scaler = t->scaler;
-    const int8_t *const end = t->x + t->places * t->stride;
+    int32_t sum = t->bias;
+    int32_t i;
+    int32_t j;
+
+    for (i = 0; i < t->lines; i++) {
+        for (j = 0; j < t->pairs; j++) {
+            sum = es_smlad(es_load_word(x + i * t->line + 4 * j), t->filter[i * line_words + first + j], sum);
+        }
+    }
+    *t->y = (int8_t)es_saturate8(es_scale(sum, t->scaler));
+    t->y += t->step;
+}
+
+static void slide_two(track *t)
+{
     const int8_t *x;
-    int8_t *y = t->y;
 
-    for (x = t->x; x != end; x += t->stride) {
-        const int8_t *line = x;
-        int32_t sum = es_smlad(es_load_word(line), w0, t->bias);
-
-        sum = es_smlad(es_load_word(line + 4), w1, sum);
-        line += t->line;
-        sum = es_smlad(es_load_word(line), w2, sum);
-        sum = es_smlad(es_load_word(line + 4), w3, sum);
-        line += t->line;
-        sum = es_smlad(es_load_word(line), w4, sum);
-        sum = es_smlad(es_load_word(line + 4), w5, sum);
-        *y = (int8_t)es_saturate8(es_scale(sum, scaler));
-        y += t->step;
+    for (x = t->x; x < t->end; x += 4) {
+        slide_one(t, x, 0, 2 * t->pairs);
+        if (x + 2 < t->end) {
+            slide_one(t, x, t->pairs, 2 * t->pairs);
+        }
     }
 }
+
+static void slide_1_by_9(track *t)
+{
+    slide_two(t);
+}
+
+static void slide_1_by_9_skipping(track *t)
+{
+    const int8_t *x;
+
+    for (x = t->x; x != t->end; x += 4) {
+        slide_one(t, x, 0, t->pairs);
+    }
+}
+
+static void slide_3_by_3(track *t)
+{
+    slide_two(t);
+}
+
+#endif
 
 static int32_t sum_at(const track *t, const int8_t *x)
 {
@@ -247,58 +316,82 @@ static int32_t sum_at(const track *t, const int8_t *x)
     return sum;
 }
 
-static void slide(const track *t)
+static void slide_any(track *t)
 {
+    const int8_t *x;
     int8_t *y = t->y;
-    int32_t i;
 
-    for (i = 0; i < t->places; i++) {
-        *y = (int8_t)es_saturate8(es_scale(sum_at(t, t->x + i * t->stride), t->scaler));
+    for (x = t->x; x != t->end; x += t->stride) {
+        *y = (int8_t)es_saturate8(es_scale(sum_at(t, x), t->scaler));
         y += t->step;
     }
 }
 
 /* Where the channel's numbers are out of es_scale's range. */
-static void slide_slowly(const track *t, int32_t multiplier, int32_t shift, int32_t zero_point)
+static void slide_slowly(const track *t, const es_channels *channels, int32_t channel)
 {
+    const int8_t *x;
     int8_t *y = t->y;
-    int32_t i;
 
-    for (i = 0; i < t->places; i++) {
-        *y = es_channel_value(sum_at(t, t->x + i * t->stride), multiplier, shift, zero_point);
+    for (x = t->x; x != t->end; x += t->stride) {
+        *y = es_channel_value(sum_at(t, x), channels->multipliers[channel], channels->shifts[channel],
+                              channels->zero_point);
         y += t->step;
     }
 }
 
-/* All lines of one channel. */
-static void run_channel(const geometry *g, const part *p, const es_channels *channels, int32_t channel, track *t)
+/* The code for a filter and stride; whether it wants the words of two. */
+static void (*slide_for(const geometry *g, bool *of_two))(track *)
 {
-    const int32_t multiplier = channels->multipliers[channel];
+    *of_two = g->stride == 1;
+    if (g->filter_lines == 1 && g->filter_taps == 9 && g->stride <= 2) {
+        return g->stride == 1 ? slide_1_by_9 : slide_1_by_9_skipping;
+    }
+    if (g->filter_lines == 3 && g->filter_taps == 3 && g->stride == 1) {
+        return slide_3_by_3;
+    }
+    *of_two = false;
+    return slide_any;
+}
+
+/* All lines of one channel, which t->x and t->y are at the start of. */
+static __attribute__((noinline)) void run_channel(const geometry *g, const part *p, const es_channels *channels,
+                                                  int32_t channel, track *t)
+{
     const int32_t shift = channels->shifts[channel];
-    int32_t row;
-    bool quick;
+    const int8_t *x = t->x;
+    int8_t *y = t->y;
+    void (*slide)(track *);
+    int32_t rows;
+    bool of_two;
 
     t->bias = es_channel_bias(channels, channel);
-    quick = es_channel_is_quick(channels, shift, t->bias);
-    if (quick) {
-        t->scaler = es_scaler_from(multiplier, shift, channels->zero_point);
+    if (!es_channel_is_quick(channels->few, shift, t->bias)) {
+        slide = NULL;
+        of_two = false;
+    } else {
+        slide = slide_for(g, &of_two);
+        t->scaler = es_scaler_from(channels->multipliers[channel], shift, channels->zero_point);
     }
-    for (row = 0; row < p->rows; row++) {
-        if (!quick) {
-            slide_slowly(t, multiplier, shift, channels->zero_point);
-        } else if (t->lines == 1 && t->pairs == 5) {
-            slide_1_by_5(t);
-        } else if (t->lines == 3 && t->pairs == 2) {
-            slide_3_by_2(t);
-        } else {
+    if (of_two) {
+        words_of_two(t->filter, t->lines, t->pairs, t->words);
+        t->filter = t->words;
+    }
+    for (rows = p->rows; rows > 0; rows--) {
+        t->x = x;
+        t->y = y;
+        t->end = x + p->places * t->stride;
+        if (slide != NULL) {
             slide(t);
+        } else {
+            slide_slowly(t, channels, channel);
         }
-        t->x += p->line * g->line_stride;
-        t->y += p->row_step;
+        x += p->line * g->line_stride;
+        y += p->row_step;
     }
 }
 
-static void run_part(const geometry *g, const part *p, const es_tensor *in, const int8_t *weights,
+static __attribute__((noinline)) void run_part(const geometry *g, const part *p, const es_tensor *in, const int8_t *weights,
                      const es_channels *channels, uint32_t *scratch, const int8_t *image, int8_t *y)
 {
     const int32_t pairs = g->taps / 2;
@@ -314,7 +407,6 @@ static void run_part(const geometry *g, const part *p, const es_tensor *in, cons
     t.line = p->line * g->line_dilation;
     t.stride = 2 * g->stride;
     t.step = g->channels;
-    t.places = p->places;
 
     for (channel = 0; channel < g->channels; channel += GROUP) {
         /* The last four overlap those before where the number is no multiple. */

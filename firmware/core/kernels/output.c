@@ -19,6 +19,18 @@ int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t 
     return es_clamp_i8(es_add_wrap(es_requantise(sum, multiplier, shift), zero_point), -128, 127);
 }
 
+void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+                   int32_t step)
+{
+    int32_t i;
+
+    for (i = 0; i < count; i++) {
+        *y = es_channel_value(sums[i], c->multipliers[channel * c->step], c->shifts[channel * c->step],
+                              c->zero_point);
+        y += step;
+    }
+}
+
 void es_limit_values(const es_node *n, int8_t *y, int32_t count)
 {
     int32_t i;

@@ -22,35 +22,37 @@ static inline int32_t es_channel_bias(const es_channels *c, int32_t channel)
     return c->biases == NULL ? 0 : (int32_t)es_load_word(c->biases + 4 * channel);
 }
 
-/* Whether es_scale holds for every sum of a channel. */
-static inline bool es_channel_is_quick(const es_channels *c, int32_t shift, int32_t bias)
+/* Whether es_scale holds for every sum of a channel; `few` is es_channels'. */
+static inline bool es_channel_is_quick(bool few, int32_t shift, int32_t bias)
 {
-    return c->few && es_scaler_fits(shift) && bias >= -ES_SCALER_LIMIT / 2 && bias < ES_SCALER_LIMIT / 2;
+    const uint32_t range = (uint32_t)ES_SCALER_LIMIT;
+
+    return few && es_scaler_fits(shift) && (uint32_t)bias + range / 2 < range;
 }
 
 /* Any sum's value, within int8 and without the node's limits. */
 int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
 
-/* The values of `count` sums, at least 1, that include `bias`: `step` bytes apart. */
+/* The values of `count` sums of a channel, `step` bytes apart. */
+void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+                   int32_t step);
+
+/* The same, quicker where it can be; `sums` include `bias`. */
 static inline void es_put_channel(const es_channels *c, int32_t channel, int32_t bias, const int32_t *sums,
                                   int32_t count, int8_t *y, int32_t step)
 {
-    const int32_t multiplier = c->multipliers[channel * c->step];
     const int32_t shift = c->shifts[channel * c->step];
-    const int32_t *const end = sums + count;
 
-    if (es_channel_is_quick(c, shift, bias)) {
-        const es_scaler scaler = es_scaler_from(multiplier, shift, c->zero_point);
+    if (es_channel_is_quick(c->few, shift, bias)) {
+        const es_scaler scaler = es_scaler_from(c->multipliers[channel * c->step], shift, c->zero_point);
+        int32_t i;
 
-        do {
-            *y = (int8_t)es_saturate8(es_scale(*sums++, scaler));
+        for (i = 0; i < count; i++) {
+            *y = (int8_t)es_saturate8(es_scale(sums[i], scaler));
             y += step;
-        } while (sums != end);
+        }
     } else {
-        do {
-            *y = es_channel_value(*sums++, multiplier, shift, c->zero_point);
-            y += step;
-        } while (sums != end);
+        es_put_values(c, channel, sums, count, y, step);
     }
 }
 

@@ -1,7 +1,5 @@
 #include "panel.h"
 
-#include "../quantise.h"
-
 #if !ES_DSP
 
 int32_t es_panel_positions(int32_t taps)
@@ -40,20 +38,28 @@ void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, i
     }
 }
 
-void es_panel_dot(es_panel *p, const int8_t *filter, int32_t bias)
+void es_panel_multiply(es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first, int32_t end,
+                       int8_t *y, int32_t step)
 {
-    const int16_t *x = p->values;
-    int32_t position;
+    int32_t channel;
 
-    for (position = 0; position < p->positions; position++) {
-        int32_t sum = 0;
-        int32_t i;
+    for (channel = first; channel < end; channel++) {
+        const int32_t bias = es_channel_bias(channels, channel);
+        const int16_t *x = p->values;
+        int32_t position;
 
-        for (i = 0; i < p->taps; i++) {
-            sum += x[i] * (int16_t)filter[i];
+        for (position = 0; position < p->positions; position++) {
+            int32_t sum = 0;
+            int32_t i;
+
+            for (i = 0; i < p->taps; i++) {
+                sum += x[i] * (int16_t)filters[i];
+            }
+            p->sums[position] = es_add_wrap(sum, bias);
+            x += p->taps;
         }
-        p->sums[position] = es_add_wrap(sum, bias);
-        x += p->taps;
+        es_put_channel(channels, channel, bias, p->sums, p->positions, y + channel - first, step);
+        filters += p->taps;
     }
 }
 

@@ -6,8 +6,6 @@
  * 1, 2, 4 or 6 patches. */
 #include "panel.h"
 
-#include "../dsp.h"
-
 #if ES_DSP
 
 static int32_t quads(int32_t taps)
@@ -61,22 +59,12 @@ void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, i
         const int8_t *const end = row + ((uint32_t)patch->values & ~(uint32_t)3);
         const int8_t *from = row;
 
-        if (((uint32_t)patch->values & 4) != 0) {
+        while (from != end) {
             const uint32_t word = es_load_word(from);
 
             es_store_words(to, es_sxtab16(both, word), es_sxtab16_high(both, word));
             to += step;
             from += 4;
-        }
-        while (from != end) {
-            const uint32_t first = es_load_word(from);
-            const uint32_t second = es_load_word(from + 4);
-
-            es_store_words(to, es_sxtab16(both, first), es_sxtab16_high(both, first));
-            to += step;
-            es_store_words(to, es_sxtab16(both, second), es_sxtab16_high(both, second));
-            to += step;
-            from += 8;
         }
         row += patch->step;
     }
@@ -89,11 +77,12 @@ void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, i
 
 #if ES_DSP_NATIVE
 
-/* By hand, since a compiler makes two or four loads of every LDM. r0 panel, r1
- * filter, r2 and r3 four taps of it, r4-r7 those of two patches, the rest sums. */
+/* By hand, since a compiler makes two or four loads of every LDM. First r0 panel, r1
+ * filter, r2 and r3 four taps of it, r4-r7 those of two patches, the rest sums; then
+ * r1 panel, r2 output, r3 step, r4-r6 scaler. */
 #define WIDEN "sxtb16 r3, r2, ror #8\n\tsxtb16 r2, r2\n\t"
 #define TWO_PATCHES(a, b)                                                                                              \
-    "ldmia r0!, {r4-r7}\n\tsmlad " a ", r4, r2, " a "\n\tsmlad " b ", r6, r2, " b "\n\tsmlad " a ", r5, r3, " a       \
+    "ldmia r0!, {r4-r7}\n\tsmlad " a ", r4, r2, " a "\n\tsmlad " b ", r6, r2, " b "\n\tsmlad " a ", r5, r3, " a        \
     "\n\tsmlad " b ", r7, r3, " b "\n\t"
 #define PATCHES_1 "ldmia r0!, {r4-r5}\n\tsmlad r8, r4, r2, r8\n\tsmlad r8, r5, r3, r8\n\t"
 #define PATCHES_2 TWO_PATCHES("r8", "r9")
@@ -101,43 +90,56 @@ void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, i
 #define PATCHES_6 PATCHES_4 TWO_PATCHES("r12", "lr")
 #define FOUR_TAPS(patches) "ldr r2, [r1], #4\n\t" WIDEN patches
 
-#define DEFINE_DOT(name, patches)                                                                                      \
+/* es_scale of a sum, and es_saturate8; where the last place may be empty, only if
+ * there are `positions` patches. */
+#define OUTPUT(sum)                                                                                                    \
+    "lsl r0, " sum ", #1\n\tsmmlar r0, r0, r4, r5\n\tsub r0, r0, " sum ", lsr #31\n\t"                                 \
+    "asr r0, r0, r6\n\tssat r0, #8, r0\n\tstrb r0, [r2]\n\tadd r2, r2, r3\n\t"
+#define LAST_OUTPUT(sum, positions) "ldr r7, [r1, #44]\n\tcmp r7, #" positions "\n\tbne 7f\n\t" OUTPUT(sum)
+#define OUTPUTS_2 OUTPUT("r8") OUTPUT("r9")
+#define OUTPUTS_4 OUTPUTS_2 OUTPUT("r10") LAST_OUTPUT("r11", "4")
+#define OUTPUTS_6 OUTPUTS_2 OUTPUT("r10") OUTPUT("r11") OUTPUT("r12") LAST_OUTPUT("lr", "6")
+
+#define DEFINE_DOT(name, patches, outputs)                                                                             \
     static __attribute__((noinline)) void name(es_panel *p)                                                            \
     {                                                                                                                  \
         register es_panel *argument __asm("r0") = p;                                                                   \
                                                                                                                        \
         __asm volatile("push {r0, r4-r11, lr}\n\t"                                                                     \
-                       "ldrd r2, r3, [r0, #8]\n\t"                                                                     \
-                       "push {r2, r3}\n\t"                                                                             \
                        "ldr r8, [r0, #20]\n\t"                                                                         \
+                       "ldmia r0, {r0-r3}\n\t"                                                                         \
+                       "push {r2, r3}\n\t"                                                                             \
                        "mov r9, r8\n\tmov r10, r8\n\tmov r11, r8\n\tmov r12, r8\n\tmov lr, r8\n\t"                     \
-                       "ldrd r0, r1, [r0]\n\t"                                                                         \
                        "b 2f\n"                                                                                        \
                        "1:\t" FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches)              \
                        "2:\tldr r2, [sp]\n\t"                                                                          \
-                       "cmp r1, r2\n\t"                                                                                \
+                       "cmp r0, r2\n\t"                                                                                \
                        "bne 1b\n\t"                                                                                    \
                        "b 4f\n"                                                                                        \
                        "3:\t" FOUR_TAPS(patches)                                                                       \
                        "4:\tldr r2, [sp, #4]\n\t"                                                                      \
-                       "cmp r1, r2\n\t"                                                                                \
+                       "cmp r0, r2\n\t"                                                                                \
                        "bne 3b\n\t"                                                                                    \
                        "ldr r1, [sp, #8]\n\t"                                                                          \
                        "ldr r2, [r1, #16]\n\t"                                                                         \
                        "cbz r2, 5f\n\t" WIDEN patches                                                                  \
-                       "5:\tadd r1, r1, #24\n\t"                                                                       \
-                       "stmia r1, {r8-r12, lr}\n\t"                                                                    \
-                       "add sp, sp, #8\n\t"                                                                            \
+                       "5:\tadd r0, r1, #24\n\t"                                                                       \
+                       "ldmia r0, {r2-r6}\n\t"                                                                         \
+                       "cmp r6, #0\n\tbeq 6f\n\t" outputs                                                              \
+                       "b 7f\n"                                                                                        \
+                       "6:\tadd r1, r1, #48\n\t"                                                                       \
+                       "stmia r1, {r8-r12, lr}\n"                                                                      \
+                       "7:\tadd sp, sp, #8\n\t"                                                                        \
                        "pop {r0, r4-r11, lr}"                                                                          \
                        : "+r"(argument)                                                                                \
                        :                                                                                               \
                        : "r1", "r2", "r3", "r12", "cc", "memory");                                                     \
     }
 
-DEFINE_DOT(dot_1, PATCHES_1)
-DEFINE_DOT(dot_2, PATCHES_2)
-DEFINE_DOT(dot_4, PATCHES_4)
-DEFINE_DOT(dot_6, PATCHES_6)
+DEFINE_DOT(dot_1, PATCHES_1, OUTPUT("r8"))
+DEFINE_DOT(dot_2, PATCHES_2, OUTPUTS_2)
+DEFINE_DOT(dot_4, PATCHES_4, OUTPUTS_4)
+DEFINE_DOT(dot_6, PATCHES_6, OUTPUTS_6)
 
 #else
 
@@ -155,17 +157,21 @@ static const uint32_t *add_four_taps(es_panel *p, const uint32_t *x, uint32_t wo
 static void dot(es_panel *p, int32_t count)
 {
     const uint32_t *x = (const uint32_t *)(const void *)p->values;
-    const int8_t *filter;
+    const int8_t *filter = p->filter;
     int32_t i;
 
     for (i = 0; i < count; i++) {
         p->sums[i] = p->bias;
     }
-    for (filter = p->filter; filter != p->end; filter += 4) {
+    while (x != (const uint32_t *)(const void *)p->end) {
         x = add_four_taps(p, x, es_load_word(filter), count);
+        filter += 4;
     }
     if (p->last != 0) {
         (void)add_four_taps(p, x, p->last, count);
+    }
+    for (i = 0; i < p->positions && p->scaler.shift != 0; i++) {
+        p->y[i * p->step] = (int8_t)es_saturate8(es_scale(p->sums[i], p->scaler));
     }
 }
 
@@ -193,22 +199,63 @@ static void dot_6(es_panel *p)
 
 void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
 {
+    const int32_t values = 4 * places(positions); /* for four taps */
+
     p->values = memory;
+    p->end_of_fours = p->values + taps / 16 * 4 * values;
+    p->end = p->values + taps / 4 * values;
+    p->last = 0;
     p->taps = taps;
     p->positions = positions;
     p->multiply = positions <= 1 ? dot_1 : positions <= 2 ? dot_2 : positions <= 4 ? dot_4 : dot_6;
 }
 
-void es_panel_dot(es_panel *p, const int8_t *filter, int32_t bias)
+/* Sums alone, for a channel that is out of es_scale's range. */
+static __attribute__((noinline)) void multiply_slowly(es_panel *p, const es_channels *channels, int32_t channel)
 {
-    const uint32_t taps = (uint32_t)p->taps;
-
-    p->filter = filter;
-    p->end_of_fours = filter + (taps & ~(uint32_t)15);
-    p->end = filter + (taps & ~(uint32_t)3);
-    p->last = (taps & 3) == 0 ? 0 : last_word(filter, p->taps);
-    p->bias = bias;
+    p->scaler.shift = 0;
     p->multiply(p);
+    es_put_values(channels, channel, p->sums, p->positions, p->y, p->step);
+}
+
+void es_panel_multiply(es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first, int32_t end,
+                       int8_t *y, int32_t step)
+{
+    static const int32_t no_bias = 0;
+    void (*const multiply)(es_panel * p) = p->multiply;
+    const bool has_bias = channels->biases != NULL;
+    const uint8_t *bias_at = has_bias ? channels->biases + 4 * first : (const uint8_t *)&no_bias;
+    const int32_t bias_step = has_bias ? 4 : 0;
+    const int32_t *multiplier = channels->multipliers + first;
+    const int8_t *shift_at = channels->shifts + first;
+    const int8_t *const end_shift = channels->shifts + end;
+    const int32_t taps = p->taps;
+    const bool few = channels->few;
+    const int32_t half_and_zero = channels->zero_point * 2 + 1;
+
+    p->step = step;
+    for (; shift_at != end_shift; shift_at++) {
+        const int32_t bias = (int32_t)es_load_word(bias_at);
+        const int32_t shift = *shift_at;
+
+        p->filter = filters;
+        p->bias = bias;
+        p->y = y++;
+        if ((taps & 3) != 0) {
+            p->last = last_word(filters, taps);
+        }
+        if (es_channel_is_quick(few, shift, bias)) {
+            p->scaler.multiplier = *multiplier;
+            p->scaler.addend = half_and_zero * (1 << (-shift - 1));
+            p->scaler.shift = -shift;
+            multiply(p);
+        } else {
+            multiply_slowly(p, channels, (int32_t)(multiplier - channels->multipliers));
+        }
+        bias_at += bias_step;
+        multiplier++;
+        filters += taps;
+    }
 }
 
 #endif

@@ -1,97 +1,192 @@
 #include "patch.h"
 
-uint32_t es_patch_size(const es_window *w, int32_t depth)
-{
-    const bool point = w->filter_h == 1 && w->filter_w == 1; /* never beyond an edge */
+enum { STRIP_MOST = 1024 }; /* bytes */
 
-    return point ? 0 : (uint32_t)(w->filter_h * w->filter_w * depth);
+static void measure(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
+{
+    const int64_t strip_width = ((int64_t)(columns - 1) * w->stride_w + w->filter_w) * in->shape[3];
+
+    p->window = w;
+    p->height = in->shape[1];
+    p->width = in->shape[2];
+    p->channels = in->shape[3];
+    p->depth = depth;
+    p->zero_point = in->zero_point;
+    p->row_size = p->width * p->channels;
+    p->row_values = w->filter_w * depth;
+    p->neighbours = w->filter_w == 1 || (depth == p->channels && w->dilation_w == 1);
+    p->joined = p->neighbours && (w->filter_h == 1 || (p->row_values == p->row_size && w->dilation_h == 1));
+    p->strip_width = depth == p->channels && p->neighbours && !p->joined && strip_width * w->filter_h <= STRIP_MOST
+                         ? (int32_t)strip_width
+                         : 0;
 }
 
+static uint32_t patch_size(const es_patches *p)
+{
+    const es_window *w = p->window;
+    const bool point = w->filter_h == 1 && w->filter_w == 1; /* never beyond an edge */
+    const bool rows = p->strip_width > 0 && p->row_values % 4 == 0; /* of the strip are enough */
+
+    return point || rows ? 0 : (uint32_t)(w->filter_h * p->row_values);
+}
+
+uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
+{
+    es_patches p;
+
+    measure(&p, in, w, depth, columns);
+    return patch_size(&p) + (uint32_t)(p.strip_width * w->filter_h);
+}
+
+void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,
+                     int8_t *memory)
+{
+    measure(p, in, w, depth, columns);
+    p->strip_row = -1;
+    p->patch = memory;
+    p->strip = memory + patch_size(p);
+}
+
+/* Most pieces are a few bytes: memset and memcpy would be calls. Words first; the
+ * last one may overlap the one before. */
 static int8_t *fill(int8_t *to, int32_t value, int32_t count)
 {
     const uint32_t word = 0x01010101u * (uint8_t)value;
+    int8_t *const end = to + count;
 
-    for (; count >= 4; count -= 4) {
+    if (count < 4) {
+        while (to != end) {
+            *to++ = (int8_t)value;
+        }
+        return end;
+    }
+    for (; end - to > 4; to += 4) {
         es_store_word(to, word);
-        to += 4;
     }
-    for (; count > 0; count--) {
-        *to++ = (int8_t)value;
-    }
-    return to;
+    es_store_word(end - 4, word);
+    return end;
 }
 
-/* memcpy without a call: most pieces are a few bytes. */
 static int8_t *copy(int8_t *to, const int8_t *from, int32_t count)
 {
-    for (; count >= 4; count -= 4) {
+    int8_t *const end = to + count;
+
+    if (count < 4) {
+        while (to != end) {
+            *to++ = *from++;
+        }
+        return end;
+    }
+    for (; end - to > 4; to += 4) {
         es_store_word(to, es_load_word(from));
-        to += 4;
         from += 4;
     }
-    for (; count > 0; count--) {
-        *to++ = *from++;
-    }
-    return to;
+    es_store_word(end - 4, es_load_word(from + (end - to) - 4));
+    return end;
 }
 
-/* Puts a patch together of which `row_values` neighbours make a row. */
-static void gather(const es_patches *p, int32_t y, int32_t x, int32_t row_values)
+/* One row of an image from column x on, and what is beyond its edges. */
+static int8_t *copy_row(const es_patches *p, int8_t *to, int32_t y, int32_t x, int32_t columns)
+{
+    const int32_t before = es_larger(0, es_smaller(-x, columns));
+    const int32_t inside = es_larger(0, es_smaller(columns, p->width - x) - before);
+
+    if (y < 0 || y >= p->height) {
+        return fill(to, p->zero_point, columns * p->channels);
+    }
+    to = fill(to, p->zero_point, before * p->channels);
+    to = copy(to, p->image + y * p->row_size + (x + before) * p->channels, inside * p->channels);
+    return fill(to, p->zero_point, (columns - before - inside) * p->channels);
+}
+
+static __attribute__((noinline)) void fill_strip(es_patches *p, int32_t row)
 {
     const es_window *w = p->window;
-    const bool together = w->dilation_w == 1 && p->depth == p->channels;
-    const int32_t row_size = p->width * p->channels;
-    const int32_t before = es_larger(0, es_smaller(-x, w->filter_w)) * p->depth;
-    const int32_t inside = es_larger(0, es_smaller(w->filter_w, p->width - x) * p->depth - before);
-    const int8_t *row = p->image + y * row_size + x * p->channels;
-    int8_t *to = p->buffer;
+    int8_t *to = p->strip;
+    int32_t fy;
+
+    for (fy = 0; fy < w->filter_h; fy++) {
+        to = copy_row(p, to, row * w->stride_h - w->pad_top + fy * w->dilation_h, -w->pad_left,
+                      p->strip_width / p->channels);
+    }
+    p->strip_row = row;
+}
+
+/* The rows of a patch, one after the other. */
+static void join_rows(const es_patches *p, const int8_t *row, int32_t step)
+{
+    int8_t *to = p->patch;
+    int32_t rows;
+
+    for (rows = p->window->filter_h; rows > 0; rows--) {
+        to = copy(to, row, p->row_values);
+        row += step;
+    }
+}
+
+/* Any patch, whose first value is at row y and column x. */
+static __attribute__((noinline)) void gather(const es_patches *p, int32_t y, int32_t x)
+{
+    const es_window *w = p->window;
+    int8_t *to = p->patch;
     int32_t fy;
     int32_t fx;
 
     for (fy = 0; fy < w->filter_h; fy++) {
-        if (y < 0 || y >= p->height) {
-            to = fill(to, p->zero_point, row_values);
-        } else if (together && inside == row_values) {
-            to = copy(to, row, row_values);
-        } else if (together) {
-            to = fill(to, p->zero_point, before);
-            to = copy(to, row + before, inside);
-            to = fill(to, p->zero_point, row_values - before - inside);
+        if (p->depth == p->channels && w->dilation_w == 1) {
+            to = copy_row(p, to, y, x, w->filter_w);
         } else {
             for (fx = 0; fx < w->filter_w; fx++) {
                 const int32_t at = x + fx * w->dilation_w;
 
-                to = at >= 0 && at < p->width ? copy(to, row + fx * w->dilation_w * p->channels, p->depth)
-                                              : fill(to, p->zero_point, p->depth);
+                to = y >= 0 && y < p->height && at >= 0 && at < p->width
+                         ? copy(to, p->image + y * p->row_size + at * p->channels, p->depth)
+                         : fill(to, p->zero_point, p->depth);
             }
         }
         y += w->dilation_h;
-        row += w->dilation_h * row_size;
     }
 }
 
-void es_patch_put(const es_patches *p, int32_t row, int32_t column, const es_panel *panel, int32_t position)
+/* Whether a patch is made of rows of the image. */
+static bool is_inside(const es_patches *p, int32_t y, int32_t x)
 {
     const es_window *w = p->window;
-    const int32_t x = column * w->stride_w - w->pad_left;
-    const int32_t y = row * w->stride_h - w->pad_top;
-    const int32_t row_size = p->width * p->channels;
-    const int32_t row_values = w->filter_w * p->depth;
-    /* Whether all of the patch is inside, and its rows are neighbours there. */
-    const bool rows = x >= 0 && x + w->filter_w <= p->width && y >= 0 &&
-                      y + (w->filter_h - 1) * w->dilation_h < p->height &&
-                      (w->filter_w == 1 || (p->depth == p->channels && w->dilation_w == 1));
-    es_patch patch = {p->buffer, 1, panel->taps, 0};
 
-    if (rows && (w->filter_h == 1 || (row_values == row_size && w->dilation_h == 1))) {
-        patch.first = p->image + y * row_size + x * p->channels;
-    } else if (rows && row_values % 4 == 0) {
-        patch.first = p->image + y * row_size + x * p->channels;
-        patch.rows = w->filter_h;
-        patch.values = row_values;
-        patch.step = w->dilation_h * row_size;
+    return p->neighbours && x >= 0 && x + w->filter_w <= p->width && y >= 0 &&
+           y + (w->filter_h - 1) * w->dilation_h < p->height;
+}
+
+void es_patch_put(es_patches *p, int32_t row, int32_t column, const es_panel *panel, int32_t position)
+{
+    const es_window *w = p->window;
+    es_patch patch = {p->patch, 1, panel->taps, 0};
+
+    if (p->strip_width > 0) {
+        if (p->strip_row != row) {
+            fill_strip(p, row);
+        }
+        patch.first = p->strip + column * w->stride_w * p->channels;
+        patch.step = p->strip_width;
     } else {
-        gather(p, y, x, row_values);
+        const int32_t x = column * w->stride_w - w->pad_left;
+        const int32_t y = row * w->stride_h - w->pad_top;
+
+        if (is_inside(p, y, x)) {
+            patch.first = p->image + y * p->row_size + x * p->channels;
+            patch.step = w->dilation_h * p->row_size;
+        } else {
+            gather(p, y, x);
+        }
+    }
+    if (patch.step != 0 && !p->joined) {
+        if (p->row_values % 4 == 0) {
+            patch.rows = w->filter_h;
+            patch.values = p->row_values;
+        } else {
+            join_rows(p, patch.first, patch.step);
+            patch.first = p->patch;
+        }
     }
     es_panel_fill(panel, position, &patch, -p->zero_point);
 }
