@@ -74,7 +74,30 @@
     X(ES_ERR_FLASH_BOUNDS, "an access outside the flash or off its write grid was refused")                       \
     X(ES_ERR_WAV, "the file is not a readable WAV file")                                                          \
     X(ES_ERR_WAV_FORMAT, "the WAV file is not 16 kHz mono 16-bit PCM: convert it first")                          \
-    X(ES_ERR_WAV_SIZE, "the WAV file's sizes do not fit the file, or it has no samples")
+    X(ES_ERR_WAV_SIZE, "the WAV file's sizes do not fit the file, or it has no samples")                          \
+    X(ES_ERR_TUF_NUMBER, "a number in the update metadata is not an integer: sign it again with integers")        \
+    X(ES_ERR_TUF_FIELD, "a field of the update metadata is missing, of the wrong kind or out of range")           \
+    X(ES_ERR_TUF_TYPE, "the update metadata is of another role: the repository has mixed up its files")           \
+    X(ES_ERR_TUF_SPEC, "the update metadata's spec_version is missing or not 1.x: publish by 1.x")                \
+    X(ES_ERR_TUF_LIMIT, "the update metadata has more keys, signatures or entries than ota/tuf/limits.h has")     \
+    X(ES_ERR_TUF_KEYID, "a key id stands twice in a role or among signatures: sign again with each key once")     \
+    X(ES_ERR_TUF_THRESHOLD, "the update metadata is not signed by enough of its role's keys")                     \
+    X(ES_ERR_TUF_ROLLBACK, "the update metadata is older than what was seen: versions must go up")                \
+    X(ES_ERR_TUF_VANISHED, "the snapshot lacks an entry that it had before: publish it with all of them")         \
+    X(ES_ERR_TUF_VERSION, "the update metadata's version is not the announced one, or not the root's next")       \
+    X(ES_ERR_TUF_LENGTH, "the update metadata's length is not the announced one")                                 \
+    X(ES_ERR_TUF_HASH, "the update metadata's SHA-256 is not the announced one")                                  \
+    X(ES_ERR_TUF_HASH_KIND, "hashes are stated without a sha256: publish with one")                               \
+    X(ES_ERR_TUF_ROOT_EXPIRED, "the newest root has expired: sign and publish a new one")                         \
+    X(ES_ERR_TUF_TIMESTAMP_EXPIRED, "the timestamp has expired: nothing new was signed or let through")           \
+    X(ES_ERR_TUF_SNAPSHOT_EXPIRED, "the announced snapshot has expired: sign and publish a new one")              \
+    X(ES_ERR_TUF_TARGETS_EXPIRED, "the announced targets file has expired: sign and publish a new one")           \
+    X(ES_ERR_TUF_ABSENT, "the repository lacks a file of update metadata")                                        \
+    X(ES_ERR_TUF_NO_ROOT, "no trusted root is stored: install one first")                                         \
+    X(ES_ERR_TUF_STORE, "trusted metadata could not be read or stored: check the place where it is kept")         \
+    X(ES_ERR_TUF_TARGET, "the targets file does not list this target: publish it first")                          \
+    X(ES_ERR_TUF_TARGET_LENGTH, "the target's length is not what the targets file states")                        \
+    X(ES_ERR_TUF_TARGET_HASH, "the target's SHA-256 is not what the targets file states")
 
 typedef enum {
     ES_OK = 0,
