@@ -58,21 +58,20 @@ static bool read_number(const char *text, const char *end, uint32_t *out)
 
 es_status es_url_parse(es_url *url, const char *text)
 {
-    const char *host = text + 7;
+    const bool tls = strncmp(text, "https://", 8) == 0;
+    const char *host = text + (tls ? 8 : 7);
     const char *end;
     const char *colon;
     size_t i;
 
     memset(url, 0, sizeof *url);
-    if (strncmp(text, "https://", 8) == 0) {
-        return ES_ERR_TLS;
-    }
-    if (strncmp(text, "http://", 7) != 0) {
+    if (!tls && strncmp(text, "http://", 7) != 0) {
         return ES_ERR_URL;
     }
+    url->tls = tls;
     end = host + strcspn(host, "/");
     colon = memchr(host, ':', (size_t)(end - host));
-    url->port = 80;
+    url->port = tls ? 443 : 80;
     if (colon != NULL) {
         uint32_t port;
 
@@ -129,16 +128,20 @@ static es_status connect_to(es_http *h, const es_url *url, uint64_t until)
 {
     es_status status;
 
-    if (h->connected && h->port == url->port && strcmp(h->host, url->host) == 0) {
+    if (h->connected && h->port == url->port && h->tls == url->tls && strcmp(h->host, url->host) == 0) {
         return ES_OK;
     }
     es_http_close(h);
-    status = h->net->connect(h->net->context, url->host, url->port, until);
+    if (url->tls && !h->net->has_tls) {
+        return ES_ERR_TLS;
+    }
+    status = h->net->connect(h->net->context, url->host, url->port, url->tls, until);
     if (status != ES_OK) {
         return status;
     }
     h->connected = true;
     h->port = url->port;
+    h->tls = url->tls;
     memcpy(h->host, url->host, sizeof h->host);
     return ES_OK;
 }

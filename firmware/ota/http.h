@@ -19,6 +19,7 @@
 typedef struct {
     char host[ES_HOST_BYTES + 1];
     uint16_t port;
+    bool tls;
     char path[ES_PATH_BYTES + 1];
 } es_url;
 
@@ -29,6 +30,7 @@ typedef struct {
     bool connected;
     char host[ES_HOST_BYTES + 1];
     uint16_t port;
+    bool tls;
     uint8_t buffer[ES_HTTP_HEADER_BYTES];
     size_t buffered;
 } es_http;
@@ -45,7 +47,7 @@ typedef struct {
     char etag[ES_ETAG_BYTES + 1]; /* with its quotes; empty where absent or too long */
 } es_http_answer;
 
-/* http://host[:port][/path], without user, query or fragment. */
+/* http://host[:port][/path] or https://…, without user, query or fragment. */
 es_status es_url_parse(es_url *url, const char *text);
 
 void es_http_open(es_http *h, const es_net *net, const es_clock *clock, uint32_t timeout_ms);

@@ -214,6 +214,7 @@ static es_status download(es_updater *u, uint8_t slot)
     memcpy(url.host, u->job.server, sizeof url.host);
     memcpy(url.path, u->job.file, sizeof url.path);
     url.port = u->job.port;
+    url.tls = u->job.tls;
     es_sha256_start(&h);
     emit_progress(u, 0);
     while (status == ES_OK && done < u->job.size) {
@@ -353,7 +354,7 @@ static es_update_outcome consider_offer(es_updater *u, const char *etag)
     if (es_record_is_rejected(r, u->job.digest)) {
         return reject(u, &u->job.version, ES_ERR_REJECTED_BEFORE, false);
     }
-    if (u->job.tls) {
+    if (u->job.tls && !u->net->has_tls) {
         return fail(u, ES_ERR_TLS);
     }
     if (u->job.size > ES_SLOT_BYTES || u->job.size % ES_CHUNK_BYTES == 1) {

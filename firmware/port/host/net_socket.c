@@ -78,7 +78,7 @@ static es_status try_address(es_net_socket *s, const struct addrinfo *address, u
     return status;
 }
 
-static es_status net_connect(void *context, const char *host, uint16_t port, uint64_t deadline_ms)
+static es_status net_connect(void *context, const char *host, uint16_t port, bool tls, uint64_t deadline_ms)
 {
     es_net_socket *s = context;
     struct addrinfo hints;
@@ -87,6 +87,9 @@ static es_status net_connect(void *context, const char *host, uint16_t port, uin
     es_status status = ES_ERR_NET_CONNECT;
     char service[8];
 
+    if (tls) {
+        return ES_ERR_TLS;
+    }
     memset(&hints, 0, sizeof hints);
     hints.ai_socktype = SOCK_STREAM;
     (void)snprintf(service, sizeof service, "%u", (unsigned)port);
@@ -159,6 +162,7 @@ void es_net_socket_init(es_net_socket *s, es_net *net)
 {
     s->descriptor = -1;
     net->context = s;
+    net->has_tls = false;
     net->connect = net_connect;
     net->send = net_send;
     net->receive = net_receive;

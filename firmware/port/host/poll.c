@@ -53,7 +53,7 @@ static bool set_reports(es_updater *u, const char *text)
     static const char end[] = "/reports";
     size_t n;
 
-    if (es_url_parse(&u->reports, text) != ES_OK) {
+    if (es_url_parse(&u->reports, text) != ES_OK || u->reports.tls) {
         return false;
     }
     n = strlen(u->reports.path);
@@ -82,7 +82,7 @@ static int poll_once(const es_options *options)
     u->context = &board;
     u->event = print_event;
     u->self_test = self_test;
-    if (es_url_parse(&u->releases, options->releases) != ES_OK) {
+    if (es_url_parse(&u->releases, options->releases) != ES_OK || u->releases.tls) {
         es_event_error(options->releases, "not a URL of the form http://host[:port][/path]; this port has no TLS");
         outcome = ES_UPDATE_ERROR;
     } else if (options->reports != NULL && !set_reports(u, options->reports)) {

@@ -26,7 +26,7 @@ bool es_flash_open(es_flash *flash); /* the store of es_store.h */
 bool es_clock_open(es_clock *clock);
 bool es_audio_open(es_audio *audio); /* 16 kHz from the microphone; starts it */
 
-/* After the network is up (es_wifi_connect). TLS on port 443, plain TCP on any other. */
+/* After the network is up (es_wifi_connect). */
 bool es_net_open(es_net *net, const es_clock *clock, const char *root_certificates);
 
 /* Forgets what the microphone has heard meanwhile. */

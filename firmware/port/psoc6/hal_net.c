@@ -4,9 +4,6 @@
 #include "cy_tls.h"
 #include "es_port.h"
 
-/* es_net has no word for TLS: the port says it. */
-#define TLS_PORT 443
-
 static struct {
     cy_socket_t socket;
     bool created;
@@ -68,9 +65,8 @@ static bool prepare_tls(const char *host)
 
 /* The name is looked up, and TCP connects, in the stack's own time, which is
  * bounded but not by the deadline; TLS keeps it for each of its packets. */
-static es_status net_connect(void *context, const char *host, uint16_t port, uint64_t deadline_ms)
+static es_status net_connect(void *context, const char *host, uint16_t port, bool tls, uint64_t deadline_ms)
 {
-    const bool tls = port == TLS_PORT;
     cy_socket_sockaddr_t address;
     es_status status;
 
@@ -141,6 +137,7 @@ bool es_net_open(es_net *net, const es_clock *clock, const char *root_certificat
 
     connection.clock = clock;
     net->context = NULL;
+    net->has_tls = true;
     net->connect = net_connect;
     net->send = net_send;
     net->receive = net_receive;

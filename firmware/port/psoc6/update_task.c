@@ -56,19 +56,6 @@ static es_status self_test(void *context, const uint8_t *model, uint32_t size)
     return es_listener_open(&p->classifier, model, size, p->arena, sizeof p->arena, &p->uart);
 }
 
-/* False where the secrets hold a name that is too long. */
-static bool set_url(es_url *url, const char *host, uint16_t port, const char *path)
-{
-    memset(url, 0, sizeof *url);
-    if (strlen(host) >= sizeof url->host || strlen(path) >= sizeof url->path) {
-        return false;
-    }
-    memcpy(url->host, host, strlen(host));
-    memcpy(url->path, path, strlen(path));
-    url->port = port;
-    return true;
-}
-
 void es_update_prepare(es_program *p)
 {
     static const uint8_t key[ES_P256_SPKI_BYTES] = {ES_SIGNING_KEY};
@@ -109,15 +96,15 @@ static const char *obstacle(es_program *p)
     uint8_t point[ES_P256_POINT_BYTES];
     es_updater *u = &p->updater;
 
-    if (sizeof ES_WIFI_SSID == 1 || sizeof ES_RELEASES_HOST == 1) {
-        return "no network or releases host in earshot_secrets.h";
+    if (sizeof ES_WIFI_SSID == 1 || sizeof ES_RELEASES_URL == 1) {
+        return "no network or releases URL in earshot_secrets.h";
     }
     if (!es_der_public_key(u->key, sizeof u->key, point)) {
         return "no P-256 signing key in earshot_secrets.h";
     }
-    if (!set_url(&u->releases, ES_RELEASES_HOST, ES_RELEASES_PORT, ES_RELEASES_PATH) ||
-        !set_url(&u->reports, ES_REPORTS_HOST, ES_REPORTS_PORT, ES_REPORTS_PATH)) {
-        return "a host or path in earshot_secrets.h is too long";
+    if (es_url_parse(&u->releases, ES_RELEASES_URL) != ES_OK ||
+        (sizeof ES_REPORTS_URL != 1 && es_url_parse(&u->reports, ES_REPORTS_URL) != ES_OK)) {
+        return "a URL in earshot_secrets.h is malformed or too long";
     }
     if (sizeof ES_DEVICE_ID == 1 || !es_p256_public(u->device_key, point)) {
         u->reports.host[0] = '\0';

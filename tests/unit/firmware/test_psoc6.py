@@ -379,7 +379,7 @@ def test_folders_that_are_not_sources_are_not_discovered():
 def test_the_template_holds_no_secrets_and_the_real_file_is_ignored():
     text = (PORT / "configs" / "earshot_secrets.template.h").read_text()
     values = dict(re.findall(r"^#define (ES_\w+) (.*)$", text, re.MULTILINE))
-    public = {"ES_WIFI_SECURITY", "ES_RELEASES_PORT", "ES_REPORTS_PORT", "ES_REPORTS_PATH"}
+    public = {"ES_WIFI_SECURITY"}
     assert {name: value for name, value in values.items() if value not in ('""', "0")}.keys() == public
     ignored = ["configs/earshot_secrets.h", "factory/model.c", "libs/mtb.mk", "bsps/TARGET_X/bsp.mk"]
     done = subprocess.run(
@@ -421,6 +421,9 @@ class _Clock(ctypes.Structure):
 
 
 _SEND = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64)
+_CONNECT = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint16, ctypes.c_bool, ctypes.c_uint64
+)
 _RECEIVE = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t), ctypes.c_uint64
 )
@@ -428,8 +431,7 @@ _RECEIVE = ctypes.CFUNCTYPE(
 
 class _Net(ctypes.Structure):
     _fields_ = [
-        ("context", ctypes.c_void_p),
-        ("connect", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint16, ctypes.c_uint64)),
+        ("context", ctypes.c_void_p), ("has_tls", ctypes.c_bool), ("connect", _CONNECT),
         ("send", _SEND), ("receive", _RECEIVE), ("close", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
     ]  # fmt: skip
 
@@ -689,23 +691,24 @@ def net(parts):
     assert parts.fake_open_sockets() == 0
 
 
-@pytest.mark.parametrize(("port", "tls"), [(443, True), (80, False), (4566, False)])
-def test_port_443_is_tls_with_the_servers_name(parts, net, port, tls):
-    assert net.connect(None, b"example.test", port, net.now() + 1000) == OK
+@pytest.mark.parametrize(("port", "tls"), [(443, True), (8443, True), (80, False), (4566, False)])
+def test_tls_asks_for_the_servers_name(parts, net, port, tls):
+    assert net.has_tls
+    assert net.connect(None, b"example.test", port, tls, net.now() + 1000) == OK
     assert _get(parts, "fake_socket_protocol") == (3 if tls else 1)
     assert _get(parts, "fake_server_name_was_set") == int(tls)
 
 
 def test_a_connection_that_fails_leaves_no_socket_behind(parts, net, library):
     _set(parts, "fake_connect_result", 1, ctypes.c_uint32)
-    assert _name(library, net.connect(None, b"example.test", 443, net.now() + 1000)) == "ES_ERR_NET_CONNECT"
-    assert _name(library, net.connect(None, b"nobody.test", 443, net.now() + 1000)) == "ES_ERR_NET_CONNECT"
-    assert _name(library, net.connect(None, b"example.test", 443, net.now())) == "ES_ERR_NET_TIMEOUT"
+    assert _name(library, net.connect(None, b"example.test", 443, True, net.now() + 1000)) == "ES_ERR_NET_CONNECT"
+    assert _name(library, net.connect(None, b"nobody.test", 443, True, net.now() + 1000)) == "ES_ERR_NET_CONNECT"
+    assert _name(library, net.connect(None, b"example.test", 443, True, net.now())) == "ES_ERR_NET_TIMEOUT"
     assert parts.fake_open_sockets() == 0
 
 
 def test_all_is_sent_and_every_wait_ends_by_the_deadline(parts, net, library):
-    assert net.connect(None, b"example.test", 80, net.now() + 1000) == OK
+    assert net.connect(None, b"example.test", 80, False, net.now() + 1000) == OK
     request = bytes(range(256)) * 3
     assert net.send(None, request, len(request), net.now() + 1000) == OK
     sent = (ctypes.c_uint8 * 4096).in_dll(parts, "fake_sent")
@@ -811,10 +814,8 @@ def application(tmp_path, host_build, signing_key):
         values = {
             "ES_WIFI_SSID": '"net"',
             "ES_DEVICE_ID": '"board-1"',
-            "ES_RELEASES_HOST": '"127.0.0.1"',
-            "ES_RELEASES_PORT": str(port),
-            "ES_REPORTS_HOST": '"127.0.0.1"',
-            "ES_REPORTS_PORT": str(port),
+            "ES_RELEASES_URL": f'"http://127.0.0.1:{port}"',
+            "ES_REPORTS_URL": f'"http://127.0.0.1:{port}/reports"',
             "ES_SIGNING_KEY": ", ".join(str(byte) for byte in signing_key.spki),
             "ES_DEVICE_KEY": "1, 2, 3",
         }

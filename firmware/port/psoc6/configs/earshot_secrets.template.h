@@ -1,7 +1,7 @@
 /* What a board must be told, and nobody else. Copy this file to
  * earshot_secrets.h, which git ignores, and fill it in there.
  *
- * An empty network name or releases host, or a signing key of zeros, makes a
+ * An empty network name or releases URL, or a signing key of zeros, makes a
  * board that listens with its factory model and never asks for updates. A
  * device key of zeros makes one that sends no reports. */
 #ifndef EARSHOT_SECRETS_H
@@ -14,14 +14,10 @@
 /* The id under which the fleet knows this board's public key. */
 #define ES_DEVICE_ID ""
 
-/* The stack's ReleasesDomain, and the host and path of DeviceApi with /reports
- * behind. Port 443 is TLS, any other is plain TCP. An empty reports host: none. */
-#define ES_RELEASES_HOST ""
-#define ES_RELEASES_PORT 443
-#define ES_RELEASES_PATH ""
-#define ES_REPORTS_HOST ""
-#define ES_REPORTS_PORT 443
-#define ES_REPORTS_PATH "/reports"
+/* "https://" and the stack's ReleasesDomain; the stack's DeviceApi with /reports
+ * behind. An empty reports URL: none are sent. */
+#define ES_RELEASES_URL ""
+#define ES_REPORTS_URL ""
 
 /* PEM text of the root certificates that sign the two hosts', one behind the
  * other, each line ending in \n. */
