@@ -281,7 +281,8 @@ static es_status read_node(es_model *m, es_fb_table table, es_fb_vector codes, i
     }
     if (n->operator_->options != 0) {
         n->options = es_fb_subtable(&m->file, table, OPERATOR_OPTIONS);
-        if (kind != n->operator_->options || n->options.position == 0) {
+        /* Some writers leave a table out that would have defaults only. */
+        if (m->file.status != ES_OK || (kind != n->operator_->options && (kind != 0 || n->options.position != 0))) {
             return m->file.status != ES_OK ? m->file.status : ES_ERR_OPERATOR_OPTIONS;
         }
     }
@@ -376,21 +377,30 @@ static bool channel_requantiser(es_model *m, const es_node *n, uint32_t channel,
 {
     const es_tensor *weights = &m->tensors[n->inputs[1]];
     const uint32_t at = weights->scales.count == 1 ? 0 : channel;
-    const double product =
-        (double)m->tensors[n->inputs[0]].scale * (double)es_fb_f32_in(&m->file, weights->scales, at);
 
-    return es_requantiser_from(product / (double)m->tensors[n->output].scale, out);
+    return es_requantiser_from(m->tensors[n->inputs[0]].scale, es_fb_f32_in(&m->file, weights->scales, at),
+                               m->tensors[n->output].scale, 0, out);
 }
 
 es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels)
 {
+    const es_fb_vector scales = m->tensors[n->inputs[1]].scales;
     es_requantiser unused;
+    float largest = 0.0f;
+    uint32_t channel = 0;
     uint32_t c;
 
-    for (c = 0; c < channels; c++) {
-        if (!channel_requantiser(m, n, c, &unused)) {
-            return ES_ERR_MODEL_QUANTISATION;
+    /* Only a multiplier that is too large is refused. */
+    for (c = 0; c < scales.count; c++) {
+        const float scale = es_fb_f32_in(&m->file, scales, c);
+
+        if (scale > largest) {
+            largest = scale;
+            channel = c;
         }
+    }
+    if (!channel_requantiser(m, n, channel, &unused)) {
+        return ES_ERR_MODEL_QUANTISATION;
     }
     n->channels = channels;
     return ES_OK;

@@ -2,32 +2,77 @@
 
 #include <string.h>
 
-bool es_requantiser_from(double real, es_requantiser *out)
-{
-    uint64_t bits;
-    uint64_t mantissa;
-    uint64_t rounded;
+/* mantissa * 2^exponent, mantissa in [2^23, 2^24). */
+typedef struct {
+    uint32_t mantissa;
     int exponent;
+} parts;
 
-    memcpy(&bits, &real, sizeof bits);
-    exponent = (int)((bits >> 52) & 0x7FF);
-    out->multiplier = 0;
-    out->shift = 0;
-    if (bits == 0) {
-        return true;
-    }
-    if ((bits >> 63) != 0 || exponent == 0x7FF) {
+/* False for what is not positive and finite. */
+static bool split(float value, parts *out)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    if (bits == 0 || bits >> 23 >= 0xFF) {
         return false;
     }
-    if (exponent == 0) {
-        return true; /* subnormal: far below 2^-31 */
+    out->exponent = (int)(bits >> 23) - 150;
+    out->mantissa = bits & 0x7FFFFF;
+    if (bits >> 23 != 0) {
+        out->mantissa |= 0x800000;
+        return true;
     }
-    /* real = mantissa / 2^53 * 2^(exponent - 1022), mantissa in [2^52, 2^53). */
-    mantissa = (bits & (((uint64_t)1 << 52) - 1)) | ((uint64_t)1 << 52);
-    exponent -= 1022;
-    rounded = (mantissa + ((uint64_t)1 << 21)) >> 22;
-    if (rounded == (uint64_t)1 << 31) {
-        rounded >>= 1;
+    out->exponent++; /* subnormal */
+    while (out->mantissa < 0x800000) {
+        out->mantissa <<= 1;
+        out->exponent--;
+    }
+    return true;
+}
+
+bool es_requantiser_from(float a, float b, float divisor, int exponent, es_requantiser *out)
+{
+    enum { DOUBLE_BITS = 53, MULTIPLIER_BITS = 31 };
+    parts first;
+    parts second;
+    parts third;
+    uint64_t product;
+    uint64_t quotient;
+    uint64_t unit;
+    uint32_t rest;
+    int shift;
+    int dropped;
+
+    out->multiplier = 0;
+    out->shift = 0;
+    if (!split(a, &first) || !split(b, &second) || !split(divisor, &third)) {
+        return false;
+    }
+    /* A product of floats is exact in double. Its quotient, times 2^32 so that it has
+     * 54 bits or more: byte by byte, as a remainder is below 2^24. */
+    product = (uint64_t)first.mantissa * second.mantissa;
+    rest = (uint32_t)(product >> 24);
+    quotient = rest / third.mantissa;
+    rest %= third.mantissa;
+    for (shift = 16; shift >= -32; shift -= 8) {
+        rest = rest << 8 | (shift < 0 ? 0 : (uint32_t)(product >> shift) & 0xFF);
+        quotient = quotient << 8 | rest / third.mantissa;
+        rest %= third.mantissa;
+    }
+    /* To a double's 53 bits, half to even. */
+    dropped = 64 - DOUBLE_BITS - __builtin_clzll(quotient);
+    unit = (uint64_t)1 << dropped;
+    if ((quotient & (unit - 1)) > unit / 2 ||
+        ((quotient & (unit - 1)) == unit / 2 && (rest != 0 || (quotient & unit) != 0))) {
+        quotient += unit;
+    }
+    /* To a multiplier's 31, half upwards. */
+    dropped += DOUBLE_BITS - MULTIPLIER_BITS;
+    quotient = (quotient + ((uint64_t)1 << (dropped - 1))) >> dropped;
+    exponent += first.exponent + second.exponent - third.exponent - 32 + dropped + MULTIPLIER_BITS;
+    if (quotient >> MULTIPLIER_BITS != 0) {
+        quotient >>= 1;
         exponent++;
     }
     if (exponent < -31) {
@@ -36,7 +81,7 @@ bool es_requantiser_from(double real, es_requantiser *out)
     if (exponent > 30) {
         return false;
     }
-    out->multiplier = (int32_t)rounded;
+    out->multiplier = (int32_t)quotient;
     out->shift = (int8_t)exponent;
     return true;
 }

@@ -96,10 +96,11 @@ static inline int32_t es_scale(int32_t x, es_scaler s)
     return (es_smmlar(x * 2, s.multiplier, s.addend) - (x < 0 ? 1 : 0)) >> s.shift;
 }
 
-/* Splits a real multiplier; false where it is negative, not finite or too large
- * to be shifted. Exact integer work on the double's bits: the same on a machine
- * with soft doubles. */
-bool es_requantiser_from(double real, es_requantiser *out);
+/* The real multiplier a * b / divisor * 2^exponent, as the reference computes it: in
+ * double, then rounded to a requantiser. In integers, since a double is slow on the
+ * board. False where it is too large to be shifted, or where a number is not positive
+ * and finite. */
+bool es_requantiser_from(float a, float b, float divisor, int exponent, es_requantiser *out);
 
 /* round(value / scale), half away from zero, limited to +-2^24 (far outside
  * int8), in float as the reference does it. */

@@ -109,9 +109,10 @@ static void clamps(void **state)
     assert_int_equal(es_clamp_i8(INT32_MAX, -128, 127), 127);
 }
 
-/* TensorFlow Lite's QuantizeMultiplier by frexp and llround. */
-static void check_split(double real)
+/* TensorFlow Lite's QuantizeMultiplier by frexp and llround, of a product and quotient in double. */
+static void check_split(float a, float b, float divisor, int power)
 {
+    const double real = ldexp((double)a * (double)b / (double)divisor, power);
     es_requantiser r = {-1, -1};
     int exponent;
     int64_t fixed = llround(frexp(real, &exponent) * 2147483648.0);
@@ -121,16 +122,21 @@ static void check_split(double real)
         exponent++;
     }
     if (exponent > 30) {
-        assert_false(es_requantiser_from(real, &r));
+        assert_false(es_requantiser_from(a, b, divisor, power, &r));
         return;
     }
-    if (exponent < -31 || fixed == 0) {
+    if (exponent < -31) {
         fixed = 0;
         exponent = 0;
     }
-    assert_true(es_requantiser_from(real, &r));
+    assert_true(es_requantiser_from(a, b, divisor, power, &r));
     assert_int_equal(r.multiplier, fixed);
     assert_int_equal(r.shift, exponent);
+}
+
+static float random_float(uint64_t *random, float scale)
+{
+    return scale * (1.0f + (float)(next_random(random) & 0x7FFFFF) / 8388608.0f);
 }
 
 static void splits_a_real_multiplier(void **state)
@@ -141,18 +147,44 @@ static void splits_a_real_multiplier(void **state)
 
     (void)state;
     for (exponent = -40; exponent <= 40; exponent++) {
-        const double power = ldexp(1.0, exponent);
+        const float power = ldexpf(1.0f, exponent);
 
-        check_split(power);
-        check_split(nextafter(power, 0.0));
-        check_split(nextafter(power, 1e300));
-        for (i = 0; i < 50; i++) {
-            check_split(power * (1.0 + next_random(&random) / 4294967296.0));
+        check_split(power, 1.0f, 1.0f, 0);
+        check_split(1.0f, power, 1.0f, 1);
+        check_split(1.0f, 1.0f, power, -1);
+        check_split(nextafterf(power, 0.0f), nextafterf(1.0f, 2.0f), 1.0f, 0);
+        check_split(nextafterf(power, 1e30f), nextafterf(1.0f, 0.0f), 1.0f, 3);
+        for (i = 0; i < 200; i++) {
+            check_split(random_float(&random, power), random_float(&random, 0.01f), random_float(&random, 0.1f), 0);
         }
     }
-    check_split(0.0);
-    check_split(5e-324);
-    check_split(2.2250738585072014e-308);
+    check_split(1e-40f, 1.0f, 1e-38f, 0); /* subnormal */
+    check_split(1e-45f, 1e-45f, 1e30f, 0);
+}
+
+/* A quotient so near to half a unit of the multiplier that a double is that half: a
+ * numerator for which numerator * 2^32 = odd * divisor + 1, or + 3, or less. */
+static void rounds_twice(void **state)
+{
+    uint64_t random = 6;
+    int met = 0;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2000; i++) {
+        const int64_t divisor = (int64_t)(next_random(&random) & 0xFFFFFF) | 0x800001;
+        int64_t numerator = divisor + 2 * (int64_t)(next_random(&random) % 4) - 3;
+        int bit;
+
+        for (bit = 0; bit < 32; bit++) {
+            numerator = (numerator % 2 == 0 ? numerator : numerator + divisor) / 2 % divisor;
+        }
+        if (numerator > divisor / 2) {
+            check_split((float)numerator, 1.0f, (float)divisor, 0);
+            met++;
+        }
+    }
+    assert_true(met > 500);
 }
 
 static void refuses_what_is_no_multiplier(void **state)
@@ -160,11 +192,13 @@ static void refuses_what_is_no_multiplier(void **state)
     es_requantiser r;
 
     (void)state;
-    assert_false(es_requantiser_from(-0.5, &r));
-    assert_false(es_requantiser_from((double)INFINITY, &r));
-    assert_false(es_requantiser_from(-(double)INFINITY, &r));
-    assert_false(es_requantiser_from((double)NAN, &r));
-    assert_false(es_requantiser_from(ldexp(1.0, 30), &r));
+    assert_false(es_requantiser_from(-0.5f, 1.0f, 1.0f, 0, &r));
+    assert_false(es_requantiser_from(1.0f, 0.0f, 1.0f, 0, &r));
+    assert_false(es_requantiser_from(1.0f, 1.0f, 0.0f, 0, &r));
+    assert_false(es_requantiser_from(INFINITY, 1.0f, 1.0f, 0, &r));
+    assert_false(es_requantiser_from(1.0f, -INFINITY, 1.0f, 0, &r));
+    assert_false(es_requantiser_from(1.0f, 1.0f, NAN, 0, &r));
+    assert_false(es_requantiser_from(1.0f, 1.0f, 1.0f, 30, &r));
 }
 
 static void quantises_a_float(void **state)
@@ -188,7 +222,8 @@ int main(void)
     const struct CMUnitTest quantise[] = {
         cmocka_unit_test(requantises_as_defined_at_the_edges), cmocka_unit_test(requantises_as_defined_anywhere),
         cmocka_unit_test(rounds_every_halfway_sum),            cmocka_unit_test(clamps),
-        cmocka_unit_test(splits_a_real_multiplier),            cmocka_unit_test(refuses_what_is_no_multiplier),
+        cmocka_unit_test(splits_a_real_multiplier),
+        cmocka_unit_test(rounds_twice),            cmocka_unit_test(refuses_what_is_no_multiplier),
         cmocka_unit_test(quantises_a_float),
     };
 

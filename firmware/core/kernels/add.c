@@ -33,7 +33,7 @@ es_status es_add_check(es_model *m, es_node *n)
     const es_tensor *a = &m->tensors[n->inputs[0]];
     const es_tensor *b = &m->tensors[n->inputs[1]];
     const es_tensor *out = &m->tensors[n->output];
-    const double twice = 2.0 * (double)(a->scale > b->scale ? a->scale : b->scale);
+    const float larger = a->scale > b->scale ? a->scale : b->scale;
     int d;
 
     if (a->type != ES_TYPE_INT8 || b->type != ES_TYPE_INT8 || a->scales.count != 1 || b->scales.count != 1) {
@@ -47,9 +47,9 @@ es_status es_add_check(es_model *m, es_node *n)
             return ES_ERR_OPERATOR_SHAPE;
         }
     }
-    if (!es_requantiser_from((double)a->scale / twice, &n->u.add.input[0]) ||
-        !es_requantiser_from((double)b->scale / twice, &n->u.add.input[1]) ||
-        !es_requantiser_from(twice / ((double)(1 << HEADROOM) * (double)out->scale), &n->scaling)) {
+    if (!es_requantiser_from(a->scale, 1.0f, larger, -1, &n->u.add.input[0]) ||
+        !es_requantiser_from(b->scale, 1.0f, larger, -1, &n->u.add.input[1]) ||
+        !es_requantiser_from(larger, 1.0f, out->scale, 1 - HEADROOM, &n->scaling)) {
         return ES_ERR_MODEL_QUANTISATION;
     }
     return es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, ACTIVATION, 0));

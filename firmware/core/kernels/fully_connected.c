@@ -33,7 +33,7 @@ es_status es_fully_connected_check(es_model *m, es_node *n)
     if (weights->scales.count > 1) {
         return es_node_plan_channels(m, n, (uint32_t)weights->shape[0]);
     }
-    return es_requantiser_from((double)in->scale * (double)weights->scale / (double)out->scale, &n->scaling)
+    return es_requantiser_from(in->scale, weights->scale, out->scale, 0, &n->scaling)
                ? ES_OK
                : ES_ERR_MODEL_QUANTISATION;
 }

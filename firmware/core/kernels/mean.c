@@ -58,7 +58,7 @@ es_status es_mean_check(es_model *m, es_node *n)
     if (out->rank != at || count > 1u << 22) {
         return ES_ERR_OPERATOR_SHAPE; /* sums of more would leave 32 bits */
     }
-    if (!es_requantiser_from((double)in->scale / (double)out->scale, &n->scaling)) {
+    if (!es_requantiser_from(in->scale, 1.0f, out->scale, 0, &n->scaling)) {
         return ES_ERR_MODEL_QUANTISATION;
     }
     while (count >> (log2 + 1) != 0) {

@@ -20,7 +20,7 @@ es_status es_relu_check(es_model *m, es_node *n)
     if (status != ES_OK) {
         return status;
     }
-    if (!es_requantiser_from((double)in->scale / (double)out->scale, &n->scaling)) {
+    if (!es_requantiser_from(in->scale, 1.0f, out->scale, 0, &n->scaling)) {
         return ES_ERR_MODEL_QUANTISATION;
     }
     return es_fuse_activation(m, n, ES_ACTIVATION_RELU);

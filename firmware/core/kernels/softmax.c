@@ -13,9 +13,8 @@ es_status es_softmax_check(es_model *m, es_node *n)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
-    const double beta = (double)es_fb_f32(&m->file, n->options, BETA, 0.0f);
-    const double steepest = (double)(1 << 30);
-    const double real = beta * (double)in->scale * (double)(1 << (31 - DIFFERENCE_INTEGER_BITS));
+    const float beta = es_fb_f32(&m->file, n->options, BETA, 0.0f);
+    const int bits = 31 - DIFFERENCE_INTEGER_BITS;
 
     if (in->type != ES_TYPE_INT8 || in->rank < 1) {
         return ES_ERR_OPERATOR_INPUTS;
@@ -27,20 +26,17 @@ es_status es_softmax_check(es_model *m, es_node *n)
     if (out->scale != 1.0f / 256.0f || out->zero_point != -128) {
         return ES_ERR_MODEL_QUANTISATION;
     }
-    if (!(beta > 0.0)) {
+    if (!(beta > 0.0f)) {
         return ES_ERR_OPERATOR_OPTIONS;
     }
-    if (real < 1.0) {
-        return ES_ERR_MODEL_QUANTISATION;
-    }
-    if (!(real < steepest)) {
+    if (!es_requantiser_from(beta, in->scale, 1.0f, bits, &n->scaling)) {
         /* So steep that all but the largest inputs vanish: no difference other
          * than 0 is ever scaled. */
         n->u.softmax.difference_minimum = 0;
         return ES_OK;
     }
-    if (!es_requantiser_from(real, &n->scaling)) {
-        return ES_ERR_MODEL_QUANTISATION;
+    if (n->scaling.shift < 1) {
+        return ES_ERR_MODEL_QUANTISATION; /* less than 1 */
     }
     /* Differences below this are so far away that their exp is 0. */
     n->u.softmax.difference_minimum =

@@ -159,6 +159,36 @@ def test_reshape(library):
     _assert_identical(library, models.reshape_model())
 
 
+@pytest.mark.parametrize("name", ["FULLY_CONNECTED", "ADD", "MEAN"])
+def test_options_that_are_left_out_are_the_defaults(library, name):
+    # GIVEN an operator without its table of options
+    rng = np.random.default_rng(2)
+    model = models.ModelBuilder()
+    x = model.tensor((2, 6), 0.1, 3)
+    other = {
+        "FULLY_CONNECTED": lambda: model.tensor((6, 6), 0.02, 0, rng.integers(-127, 128, (6, 6))),
+        "ADD": lambda: model.tensor((2, 6), 0.05, -7, rng.integers(-128, 128, (2, 6))),
+        "MEAN": lambda: model.tensor((1,), None, 0, [1], models.INT32),
+    }[name]()
+    y = model.tensor((2,) if name == "MEAN" else (2, 6), 0.12, -4)
+    inputs = [x, other, -1] if name == "FULLY_CONNECTED" else [x, other]
+    model.operator(getattr(models.CODES, name), inputs, [y])
+    # THEN it is what the reference makes of that
+    _assert_identical(library, model.build([x], [y]))
+
+
+def test_a_convolution_without_options_is_refused(library):
+    rng = np.random.default_rng(2)
+    model = models.ModelBuilder()
+    x = model.tensor((1, 3, 3, 2), 0.1, 3)
+    w = model.tensor((2, 1, 1, 2), 0.02, 0, rng.integers(-127, 128, (2, 1, 1, 2)))
+    y = model.tensor((1, 3, 3, 2), 0.12, -4)
+    model.operator(models.CODES.CONV_2D, [x, w, -1], [y])
+    with pytest.raises(firmware_library.FirmwareError) as error:
+        library.info(model.build([x], [y]))
+    assert error.value.name.endswith("OPERATOR_OPTIONS")
+
+
 def test_a_model_with_a_branch_keeps_its_tensors_apart(library):
     # GIVEN x -> conv -> y1 -> conv -> y2, and y1 + y2: y1 lives through the second convolution
     rng = np.random.default_rng(8)
