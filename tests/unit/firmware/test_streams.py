@@ -58,6 +58,23 @@ def test_a_hop_answers_as_the_whole_window(library, graph, hop: int, data) -> No
     np.testing.assert_array_equal(library.stream(model, frames, hop, incremental=False), expected)
 
 
+@pytest.mark.parametrize("kernel", range(1, 7))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_hop_answers_as_the_whole_window_for_every_padding(library, kernel: int, stride: int) -> None:
+    layer = {"kind": "conv", "channels": 2, "activation": 0, "kernel": (kernel, 1), "stride": (stride, 1)}
+    for frames in (20, 21, 22, 23):
+        for dilation, same in ((1, True), (2, True), (2, False)):
+            # GIVEN a convolution, then one that reads its rows, and hops that both, or only the first, can follow
+            layers = [layer | {"dilation": dilation, "same": same}, layer | {"dilation": 1, "same": True}]
+            graph = {"frames": frames, "places": 1, "depth": 3, "flat_input": False, "end": "none", "seed": kernel}
+            model = random_graphs.build(graph | {"layers": layers})
+            values = np.random.default_rng(frames).integers(-128, 128, (50, 3)).astype(np.int8)
+            for hop in (stride, stride * stride):
+                # WHEN it answers hop by hop / THEN it does as on whole windows
+                expected = _whole_windows(library, model, values, frames, hop)
+                np.testing.assert_array_equal(library.stream(model, values, hop), expected)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=random_graphs.graphs, data=st.data())
 def test_a_stream_may_begin_anew_and_clips_may_come_between(library, graph, data) -> None:
