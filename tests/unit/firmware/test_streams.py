@@ -4,6 +4,7 @@
 
 import ctypes
 
+import firmware_library
 import numpy as np
 import pytest
 import random_graphs
@@ -16,6 +17,12 @@ from tflite_micro import runtime
 ARENA = 2_000_000
 SILENCE = -128
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module", params=["host", "dsp"])
+def library(request) -> firmware_library.Library:
+    """With the portable kernels, and with those for DSP, which lay out memory in another way."""
+    return firmware_library.Library(request.getfixturevalue(f"{request.param}_build") / "libearshot.so")
 
 
 def _whole_windows(library, model: bytes, frames: np.ndarray, window: int, hop: int) -> np.ndarray:
