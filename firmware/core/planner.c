@@ -5,6 +5,17 @@
 /* Pieces by number: the outputs of all nodes, then their scratch, then the input. */
 enum { PIECES = 2 * ES_MODEL_NODES + 1 };
 
+#if ES_MODEL_NODES > 255
+#error "ES_MODEL_NODES: a node's number and the one after the last must fit a byte here"
+#endif
+
+/* A piece in the order of placing, and the nodes between which it is in use. */
+typedef struct {
+    uint16_t number;
+    uint8_t first;
+    uint8_t last;
+} entry;
+
 typedef struct {
     int32_t size;
     int32_t *offset;
@@ -110,26 +121,44 @@ static piece piece_at(es_model *m, int number)
     return p;
 }
 
-/* Bytes that the input must lie above the output, or below it if `backward`. */
-static int32_t reach(const es_model *m, const es_node *n, bool backward)
+/* Bytes that the input must lie above the output, or below it if `backward`, for
+ * a block that begins at row `first`. */
+static int32_t reach_at(const es_model *m, const es_node *n, bool backward, int32_t first)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
     const int32_t in_row = in->shape[2] * in->shape[3];
     const int32_t out_row = out->shape[2] * out->shape[3];
-    const int32_t extent = (w->filter_h - 1) * w->dilation_h + 1;
+    const int32_t end = first + n->block < out->shape[1] ? first + n->block : out->shape[1];
+    const int32_t top = first * w->stride_h - w->pad_top;
+    const int32_t bottom = (end - 1) * w->stride_h - w->pad_top + (w->filter_h - 1) * w->dilation_h + 1;
+
+    if (backward) {
+        return (bottom < in->shape[1] ? bottom : in->shape[1]) * in_row - first * out_row;
+    }
+    return end * out_row - (top > 0 ? top : 0) * in_row;
+}
+
+/* The most for any block. Between the rows at which blocks or windows begin to be
+ * cut off it grows or falls evenly, so that the rows beside these tell. */
+static int32_t reach(const es_model *m, const es_node *n, bool backward)
+{
+    const es_window *w = &n->u.window;
+    const int32_t rows = m->tensors[n->output].shape[1];
+    const int32_t height = m->tensors[n->inputs[0]].shape[1];
+    const int32_t over = height + w->pad_top - (w->filter_h - 1) * w->dilation_h - 1;
+    const int32_t cut = backward ? over / w->stride_h - n->block + 1 : w->pad_top / w->stride_h;
+    const int32_t turns[] = {0, cut, cut + 1, rows - n->block, rows - n->block + 1, rows - 1};
     int32_t most = 0;
-    int32_t first;
+    size_t i;
 
-    for (first = 0; first < out->shape[1]; first++) {
-        const int32_t end = first + n->block < out->shape[1] ? first + n->block : out->shape[1];
-        const int32_t top = first * w->stride_h - w->pad_top;
-        const int32_t bottom = (end - 1) * w->stride_h - w->pad_top + extent;
-        const int32_t bytes = backward ? (bottom < in->shape[1] ? bottom : in->shape[1]) * in_row - first * out_row
-                                       : end * out_row - (top > 0 ? top : 0) * in_row;
+    for (i = 0; i < sizeof turns / sizeof turns[0]; i++) {
+        if (turns[i] >= 0 && turns[i] < rows) {
+            const int32_t bytes = reach_at(m, n, backward, turns[i]);
 
-        most = bytes > most ? bytes : most;
+            most = bytes > most ? bytes : most;
+        }
     }
     return aligned((uint32_t)most);
 }
@@ -160,22 +189,29 @@ static int32_t apart(es_model *m, int low, int high)
     return piece_at(m, low).size;
 }
 
-/* The nearest offset from `offset` on, upwards or downwards, at which a piece
- * gets along with those placed before it. */
-static int32_t slide(es_model *m, const uint16_t *placed, int count, int number, int32_t offset, bool up)
+/* The nearest offset from `offset` on, upwards or downwards, at which the piece
+ * after `count` others gets along with them. */
+static int32_t slide(es_model *m, const entry *order, int count, int32_t offset, bool up)
 {
-    const piece p = piece_at(m, number);
+    const entry *e = &order[count];
+    const int32_t size = piece_at(m, e->number).size;
     bool moved = true;
     int i;
 
     while (moved) {
         moved = false;
         for (i = 0; i < count; i++) {
-            const piece o = piece_at(m, placed[i]);
+            const entry *o = &order[i];
+            piece p;
 
-            if (o.first <= p.last && p.first <= o.last && offset < *o.offset + o.size && *o.offset < offset + p.size &&
-                offset < *o.offset + apart(m, placed[i], number) && *o.offset < offset + apart(m, number, placed[i])) {
-                offset = up ? *o.offset + apart(m, placed[i], number) : *o.offset - apart(m, number, placed[i]);
+            if (o->first > e->last || e->first > o->last) {
+                continue;
+            }
+            p = piece_at(m, o->number);
+            if (offset < *p.offset + p.size && *p.offset < offset + size &&
+                offset < *p.offset + apart(m, o->number, e->number) &&
+                *p.offset < offset + apart(m, e->number, o->number)) {
+                offset = up ? *p.offset + apart(m, o->number, e->number) : *p.offset - apart(m, e->number, o->number);
                 moved = true;
             }
         }
@@ -184,16 +220,16 @@ static int32_t slide(es_model *m, const uint16_t *placed, int count, int number,
 }
 
 /* Places pieces in an order; the bytes that they take, from *bottom on. */
-static int32_t place_in_order(es_model *m, const uint16_t *order, int count, int32_t *bottom)
+static int32_t place_in_order(es_model *m, const entry *order, int count, int32_t *bottom)
 {
     int32_t low = 0;
     int32_t high = 0;
     int i;
 
     for (i = 0; i < count; i++) {
-        const piece p = piece_at(m, order[i]);
-        const int32_t above = slide(m, order, i, order[i], low, true);
-        const int32_t below = slide(m, order, i, order[i], high - p.size, false);
+        const piece p = piece_at(m, order[i].number);
+        const int32_t above = slide(m, order, i, low, true);
+        const int32_t below = slide(m, order, i, high - p.size, false);
 
         *p.offset = above + p.size - high < low - below ? above : below;
         low = *p.offset < low ? *p.offset : low;
@@ -203,16 +239,9 @@ static int32_t place_in_order(es_model *m, const uint16_t *order, int count, int
     return high - low;
 }
 
-static bool is_kept(es_model *m, int number)
-{
-    const piece p = piece_at(m, number);
-
-    return p.first == 0 && p.last == ES_MODEL_NODES;
-}
-
 /* Lists the pieces that take memory, first those that are in use all the time,
  * as they are computed or the largest first. Returns their number. */
-static int list_pieces(es_model *m, bool by_size, uint16_t *order)
+static int list_pieces(es_model *m, bool by_size, entry *order)
 {
     int count = 0;
     int kept;
@@ -224,16 +253,18 @@ static int list_pieces(es_model *m, bool by_size, uint16_t *order)
         for (i = -1; i < 2 * m->node_count; i++) {
             /* The input, then of each node output and scratch. */
             const int number = i < 0 ? 2 * m->node_count : i / 2 + (i % 2 == 0 ? 0 : m->node_count);
-            const int32_t size = piece_at(m, number).size;
+            const piece p = piece_at(m, number);
             int j = count;
 
-            if (size == 0 || is_kept(m, number) != (kept == 1)) {
+            if (p.size == 0 || (p.first == 0 && p.last == ES_MODEL_NODES) != (kept == 1)) {
                 continue;
             }
-            for (; by_size && j > begin && piece_at(m, order[j - 1]).size < size; j--) {
+            for (; by_size && j > begin && piece_at(m, order[j - 1].number).size < p.size; j--) {
                 order[j] = order[j - 1];
             }
-            order[j] = (uint16_t)number;
+            order[j].number = (uint16_t)number;
+            order[j].first = (uint8_t)p.first;
+            order[j].last = (uint8_t)p.last;
             count++;
         }
     }
@@ -242,14 +273,14 @@ static int list_pieces(es_model *m, bool by_size, uint16_t *order)
 
 static int32_t place_pieces(es_model *m, bool by_size)
 {
-    uint16_t order[PIECES];
+    entry order[PIECES];
     const int count = list_pieces(m, by_size, order);
     int32_t bottom;
     const int32_t bytes = place_in_order(m, order, count, &bottom);
     int i;
 
     for (i = 0; i < count; i++) {
-        *piece_at(m, order[i]).offset -= bottom;
+        *piece_at(m, order[i].number).offset -= bottom;
     }
     return bytes;
 }
