@@ -193,9 +193,9 @@ static bool is_signature(const es_tuf_value *sig, const es_tuf_key *key, const u
 {
     uint8_t der[72];
     uint8_t raw[ES_P256_SIGNATURE_BYTES];
-    const size_t size = (sig->size - 2) / 2;
+    size_t size;
 
-    return size <= sizeof der && es_tuf_hex(sig, der, size) && es_der_signature(der, size, raw) &&
+    return es_tuf_hex(sig, der, sizeof der, &size) && es_der_signature(der, size, raw) &&
            es_p256_verify(key->point, digest, raw);
 }
 

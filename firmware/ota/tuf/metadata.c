@@ -127,25 +127,26 @@ static int hex_digit(int c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-bool es_tuf_hex(const es_tuf_value *string, uint8_t *out, size_t size)
+bool es_tuf_hex(const es_tuf_value *string, uint8_t *out, size_t room, size_t *size)
 {
     es_tuf_bytes bytes;
-    size_t i;
+    int byte;
 
+    *size = 0;
     if (string->kind != ES_JSON_STRING) {
         return false;
     }
     es_tuf_bytes_start(&bytes, string);
-    for (i = 0; i < size; i++) {
-        const int high = hex_digit(es_tuf_bytes_next(&bytes));
+    for (byte = es_tuf_bytes_next(&bytes); byte >= 0; byte = es_tuf_bytes_next(&bytes)) {
+        const int high = hex_digit(byte);
         const int low = hex_digit(es_tuf_bytes_next(&bytes));
 
-        if (high < 0 || low < 0) {
+        if (high < 0 || low < 0 || *size == room) {
             return false;
         }
-        out[i] = (uint8_t)(high * 16 + low);
+        out[(*size)++] = (uint8_t)(high * 16 + low);
     }
-    return es_tuf_bytes_next(&bytes) == -1;
+    return true;
 }
 
 void es_tuf_string_hash(const es_tuf_value *string, uint8_t out[ES_SHA256_BYTES])
@@ -168,6 +169,7 @@ void es_tuf_string_hash(const es_tuf_value *string, uint8_t out[ES_SHA256_BYTES]
 static es_status read_hashes(const es_tuf_value *hashes, uint8_t digest[ES_SHA256_BYTES])
 {
     es_tuf_value value;
+    size_t size;
 
     if (hashes->kind != ES_JSON_OBJECT) {
         return ES_ERR_TUF_FIELD;
@@ -175,7 +177,7 @@ static es_status read_hashes(const es_tuf_value *hashes, uint8_t digest[ES_SHA25
     if (!es_tuf_value_member(hashes, "sha256", &value)) {
         return ES_ERR_TUF_HASH_KIND;
     }
-    return es_tuf_hex(&value, digest, ES_SHA256_BYTES) ? ES_OK : ES_ERR_TUF_FIELD;
+    return es_tuf_hex(&value, digest, ES_SHA256_BYTES, &size) && size == ES_SHA256_BYTES ? ES_OK : ES_ERR_TUF_FIELD;
 }
 
 es_status es_tuf_entry_read(es_tuf_entry *entry, const es_tuf_value *value)

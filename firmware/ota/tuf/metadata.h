@@ -60,7 +60,7 @@ es_status es_tuf_target_find(es_tuf_target *target, const uint8_t *data, size_t 
 /* SHA-256 of a string's text: a name of one length for what may have any. */
 void es_tuf_string_hash(const es_tuf_value *string, uint8_t out[ES_SHA256_BYTES]);
 
-/* Bytes of hexadecimal digits: exactly `size` of them. */
-bool es_tuf_hex(const es_tuf_value *string, uint8_t *out, size_t size);
+/* The bytes of a string of hexadecimal digits, at most `room` of them. */
+bool es_tuf_hex(const es_tuf_value *string, uint8_t *out, size_t room, size_t *size);
 
 #endif
