@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "errors.h"
+#include "small.h"
 
 typedef struct {
     const uint8_t *data;
@@ -33,34 +34,34 @@ typedef struct {
     uint32_t count;
 } es_fb_vector;
 
-uint16_t es_load_u16(const uint8_t *p);
-uint32_t es_load_u32(const uint8_t *p);
-int32_t es_load_i32(const uint8_t *p);
-int64_t es_load_i64(const uint8_t *p);
-float es_load_f32(const uint8_t *p);
+ES_SMALL uint16_t es_load_u16(const uint8_t *p);
+ES_SMALL uint32_t es_load_u32(const uint8_t *p);
+ES_SMALL int32_t es_load_i32(const uint8_t *p);
+ES_SMALL int64_t es_load_i64(const uint8_t *p);
+ES_SMALL float es_load_f32(const uint8_t *p);
 
 /* Opens a file of at most 2^31 - 1 bytes with the given 4-byte identifier and
  * returns its root table; errors are in b->status. */
-es_fb_table es_fb_open(es_flatbuffer *b, const uint8_t *data, size_t size, const char *identifier);
+ES_SMALL es_fb_table es_fb_open(es_flatbuffer *b, const uint8_t *data, size_t size, const char *identifier);
 
 /* Scalar fields by id; `missing` where the table does not hold the field. */
-int8_t es_fb_i8(es_flatbuffer *b, es_fb_table t, unsigned id, int8_t missing);
-int32_t es_fb_i32(es_flatbuffer *b, es_fb_table t, unsigned id, int32_t missing);
-uint32_t es_fb_u32(es_flatbuffer *b, es_fb_table t, unsigned id, uint32_t missing);
-uint64_t es_fb_u64(es_flatbuffer *b, es_fb_table t, unsigned id, uint64_t missing);
-float es_fb_f32(es_flatbuffer *b, es_fb_table t, unsigned id, float missing);
+ES_SMALL int8_t es_fb_i8(es_flatbuffer *b, es_fb_table t, unsigned id, int8_t missing);
+ES_SMALL int32_t es_fb_i32(es_flatbuffer *b, es_fb_table t, unsigned id, int32_t missing);
+ES_SMALL uint32_t es_fb_u32(es_flatbuffer *b, es_fb_table t, unsigned id, uint32_t missing);
+ES_SMALL uint64_t es_fb_u64(es_flatbuffer *b, es_fb_table t, unsigned id, uint64_t missing);
+ES_SMALL float es_fb_f32(es_flatbuffer *b, es_fb_table t, unsigned id, float missing);
 
-bool es_fb_has(es_flatbuffer *b, es_fb_table t, unsigned id);
-es_fb_table es_fb_subtable(es_flatbuffer *b, es_fb_table t, unsigned id);
+ES_SMALL bool es_fb_has(es_flatbuffer *b, es_fb_table t, unsigned id);
+ES_SMALL es_fb_table es_fb_subtable(es_flatbuffer *b, es_fb_table t, unsigned id);
 
 /* A vector (or string) field with elements of `width` bytes. */
-es_fb_vector es_fb_vector_at(es_flatbuffer *b, es_fb_table t, unsigned id, uint32_t width);
+ES_SMALL es_fb_vector es_fb_vector_at(es_flatbuffer *b, es_fb_table t, unsigned id, uint32_t width);
 
 /* Elements; an index outside the vector is an error of the file, as all
  * indices come out of it. */
-es_fb_table es_fb_table_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
-int32_t es_fb_i32_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
-int64_t es_fb_i64_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
-float es_fb_f32_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
+ES_SMALL es_fb_table es_fb_table_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
+ES_SMALL int32_t es_fb_i32_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
+ES_SMALL int64_t es_fb_i64_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
+ES_SMALL float es_fb_f32_in(es_flatbuffer *b, es_fb_vector v, uint32_t index);
 
 #endif

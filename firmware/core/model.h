@@ -115,22 +115,22 @@ typedef struct {
 } es_model;
 
 /* Reads and checks a model file and plans its arena. */
-es_status es_model_open(es_model *m, const uint8_t *data, size_t size);
+ES_SMALL es_status es_model_open(es_model *m, const uint8_t *data, size_t size);
 
 /* Fills the arena's constants; the arena must be aligned to ES_ARENA_ALIGNMENT. */
-es_status es_model_load(es_model *m, void *arena, size_t size);
+ES_SMALL es_status es_model_load(es_model *m, void *arena, size_t size);
 
 /* Computes the output from `input`; sizes are checked. After es_model_load. */
 es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8_t *output, size_t output_size);
 
 /* Multiply-accumulates of one inference. */
-uint64_t es_model_macs(const es_model *m);
+ES_SMALL uint64_t es_model_macs(const es_model *m);
 
 /* The bytes of a metadata entry, by name; false if there is none. */
-bool es_model_metadata(es_model *m, const char *name, const uint8_t **data, size_t *size);
+ES_SMALL bool es_model_metadata(es_model *m, const char *name, const uint8_t **data, size_t *size);
 
 /* For kernels: plans one requantiser an output channel of a node with weights. */
-es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels);
+ES_SMALL es_status es_node_plan_channels(es_model *m, es_node *n, uint32_t channels);
 
 /* Rows of a node's output: the size of dimension 1. */
 int32_t es_node_rows(const es_model *m, const es_node *n);

@@ -55,33 +55,33 @@ typedef struct es_operator {
 /* The operator of a code, or NULL. */
 const es_operator *es_operator_find(int32_t code);
 
-es_status es_conv_check(es_model *m, es_node *n);
-es_status es_depthwise_conv_check(es_model *m, es_node *n);
-es_status es_fully_connected_check(es_model *m, es_node *n);
-es_status es_pool_check(es_model *m, es_node *n);
-es_status es_reshape_check(es_model *m, es_node *n);
-es_status es_softmax_check(es_model *m, es_node *n);
-es_status es_add_check(es_model *m, es_node *n);
-es_status es_relu_check(es_model *m, es_node *n);
-es_status es_relu6_check(es_model *m, es_node *n);
-es_status es_pad_check(es_model *m, es_node *n);
-es_status es_mean_check(es_model *m, es_node *n);
+ES_SMALL es_status es_conv_check(es_model *m, es_node *n);
+ES_SMALL es_status es_depthwise_conv_check(es_model *m, es_node *n);
+ES_SMALL es_status es_fully_connected_check(es_model *m, es_node *n);
+ES_SMALL es_status es_pool_check(es_model *m, es_node *n);
+ES_SMALL es_status es_reshape_check(es_model *m, es_node *n);
+ES_SMALL es_status es_softmax_check(es_model *m, es_node *n);
+ES_SMALL es_status es_add_check(es_model *m, es_node *n);
+ES_SMALL es_status es_relu_check(es_model *m, es_node *n);
+ES_SMALL es_status es_relu6_check(es_model *m, es_node *n);
+ES_SMALL es_status es_pad_check(es_model *m, es_node *n);
+ES_SMALL es_status es_mean_check(es_model *m, es_node *n);
 
 void es_conv_run(const es_model *m, const es_node *n, es_rows rows);
 void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows);
 void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows);
 void es_average_pool_run(const es_model *m, const es_node *n, es_rows rows);
-void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows);
-void es_reshape_run(const es_model *m, const es_node *n, es_rows rows);
-void es_softmax_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_reshape_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_softmax_run(const es_model *m, const es_node *n, es_rows rows);
 void es_add_run(const es_model *m, const es_node *n, es_rows rows);
-void es_relu_run(const es_model *m, const es_node *n, es_rows rows);
-void es_relu6_run(const es_model *m, const es_node *n, es_rows rows);
-void es_pad_run(const es_model *m, const es_node *n, es_rows rows);
-void es_mean_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_relu_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_relu6_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_pad_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_mean_run(const es_model *m, const es_node *n, es_rows rows);
 
-uint64_t es_conv_macs(const es_model *m, const es_node *n);
-uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n);
-uint64_t es_fully_connected_macs(const es_model *m, const es_node *n);
+ES_SMALL uint64_t es_conv_macs(const es_model *m, const es_node *n);
+ES_SMALL uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n);
+ES_SMALL uint64_t es_fully_connected_macs(const es_model *m, const es_node *n);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "dsp.h"
+#include "small.h"
 
 typedef struct {
     int32_t multiplier;
@@ -100,10 +101,10 @@ static inline int32_t es_scale(int32_t x, es_scaler s)
  * double, then rounded to a requantiser. In integers, since a double is slow on the
  * board. False where it is too large to be shifted, or where a number is not positive
  * and finite. */
-bool es_requantiser_from(float a, float b, float divisor, int exponent, es_requantiser *out);
+ES_SMALL bool es_requantiser_from(float a, float b, float divisor, int exponent, es_requantiser *out);
 
 /* round(value / scale), half away from zero, limited to +-2^24 (far outside
  * int8), in float as the reference does it. */
-int32_t es_quantise_float(float value, float scale);
+ES_SMALL int32_t es_quantise_float(float value, float scale);
 
 #endif

@@ -104,7 +104,7 @@ static int32_t source(const es_tensor *in, const es_tensor *out, int32_t i)
     return at;
 }
 
-static void add_slowly(const es_model *m, const es_node *n, es_rows elements)
+static ES_SMALL void add_slowly(const es_model *m, const es_node *n, es_rows elements)
 {
     const es_tensor *a = &m->tensors[n->inputs[0]];
     const es_tensor *b = &m->tensors[n->inputs[1]];

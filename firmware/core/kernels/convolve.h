@@ -5,7 +5,7 @@
 #include "window.h"
 
 /* Scratch memory for filters of so many input channels. */
-uint32_t es_convolve_scratch(const es_model *m, const es_node *n, int32_t depth);
+ES_SMALL uint32_t es_convolve_scratch(const es_model *m, const es_node *n, int32_t depth);
 
 /* Output rows `rows` from filters of `depth` input channels each (output channels,
  * height, width, depth), taken from as many groups as the input has. */

@@ -7,7 +7,7 @@
 #include "window.h"
 
 /* Whether there is faster code than the plain one for the node; sets scratch_size and block. */
-bool es_depthwise_lines_check(const es_model *m, es_node *n);
+ES_SMALL bool es_depthwise_lines_check(const es_model *m, es_node *n);
 
 void es_depthwise_lines_run(const es_model *m, const es_node *n, es_rows rows);
 

@@ -4,8 +4,6 @@
 #include "output.h"
 
 enum { TURNED_MOST = 1024 }; /* bytes of filters that are put in another order for a run */
-enum { PADDING = 0, STRIDE_W = 1, STRIDE_H = 2, MULTIPLIER = 3, ACTIVATION = 4, DILATION_W = 5, DILATION_H = 6 };
-
 /* Over one input channel the sums are those of CONV_2D, but for the filters' order. */
 static uint32_t turned_filters(const es_model *m, const es_node *n)
 {
@@ -17,42 +15,26 @@ static uint32_t turned_filters(const es_model *m, const es_node *n)
 
 es_status es_depthwise_conv_check(es_model *m, es_node *n)
 {
+    enum { MULTIPLIER = 3 };
+    static const es_filter_fields fields = {4, 5, 6, 3};
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *weights = &m->tensors[n->inputs[1]];
     const es_tensor *out = &m->tensors[n->output];
+    const int32_t multiplier = es_fb_i32(&m->file, n->options, MULTIPLIER, 0);
     es_window *w = &n->u.window;
-    es_status status;
+    const es_status status = es_filters_check(m, n, fields);
 
-    if (!es_is_image(in) || weights->rank != 4 || out->rank != 4) {
-        return ES_ERR_OPERATOR_INPUTS;
+    if (status != ES_OK) {
+        return status;
     }
-    w->stride_w = es_fb_i32(&m->file, n->options, STRIDE_W, 0);
-    w->stride_h = es_fb_i32(&m->file, n->options, STRIDE_H, 0);
-    w->dilation_w = es_fb_i32(&m->file, n->options, DILATION_W, 1);
-    w->dilation_h = es_fb_i32(&m->file, n->options, DILATION_H, 1);
-    w->filter_h = weights->shape[1];
-    w->filter_w = weights->shape[2];
     /* The option is redundant, and some writers leave it 0: the shapes say it. */
     w->depth_multiplier = out->shape[3] / in->shape[3];
-    if (weights->shape[0] != 1 || weights->shape[3] != out->shape[3] || out->shape[3] % in->shape[3] != 0 ||
+    if (weights->shape[0] != 1 || out->shape[3] % in->shape[3] != 0 ||
         (int64_t)w->filter_h * w->filter_w > ES_DOT_MAX) {
         return ES_ERR_OPERATOR_SHAPE;
     }
-    if (es_fb_i32(&m->file, n->options, MULTIPLIER, 0) != w->depth_multiplier &&
-        es_fb_i32(&m->file, n->options, MULTIPLIER, 0) != 0) {
+    if (multiplier != w->depth_multiplier && multiplier != 0) {
         return ES_ERR_OPERATOR_OPTIONS;
-    }
-    status = es_weights_check(m, n, out->shape[3], 3);
-    if (status != ES_OK) {
-        return status;
-    }
-    status = es_window_check(m, n, es_fb_i8(&m->file, n->options, PADDING, 0));
-    if (status != ES_OK) {
-        return status;
-    }
-    status = es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, ACTIVATION, 0));
-    if (status != ES_OK) {
-        return status;
     }
     n->scratch_size = turned_filters(m, n);
     if (n->scratch_size != 0) {
@@ -60,7 +42,7 @@ es_status es_depthwise_conv_check(es_model *m, es_node *n)
     } else {
         (void)es_depthwise_lines_check(m, n);
     }
-    return es_node_plan_channels(m, n, (uint32_t)out->shape[3]);
+    return ES_OK;
 }
 
 uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n)
@@ -140,6 +122,9 @@ static void run_place(const es_model *m, const es_node *n, const es_channels *ch
     }
 }
 
+#if ES_DSP
+ES_SMALL /* for what depthwise_lines.c leaves over */
+#endif
 static void run_plainly(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];

@@ -109,48 +109,31 @@ bool es_depthwise_lines_check(const es_model *m, es_node *n)
     return true;
 }
 
-/* Four channels of two neighbours, at `a` and `b`, to a word of each channel's line. */
-static inline void spread_pair(uint32_t a, uint32_t b, uint32_t offset, uint32_t *to, int32_t line)
-{
-    const uint32_t a02 = es_sxtab16(offset, a);
-    const uint32_t a13 = es_sxtab16_high(offset, a);
-    const uint32_t b02 = es_sxtab16(offset, b);
-    const uint32_t b13 = es_sxtab16_high(offset, b);
-
-    to[0] = es_pack_lows(a02, b02);
-    to[line] = es_pack_lows(a13, b13);
-    to[2 * line] = es_pack_highs(a02, b02);
-    to[3 * line] = es_pack_highs(a13, b13);
-}
-
 /* Puts places [first, first + count) of four channels into four lines that are
  * `line` words apart; `count` is even, places are `step` bytes apart. Those outside
  * of [0, length) are `outside`, which is taken from all. */
-static __attribute__((noinline)) void spread(const int8_t *from, int32_t step, int32_t first, int32_t count, int32_t length, int32_t outside,
-                   uint32_t *to, int32_t line)
+static __attribute__((noinline)) void spread(const int8_t *from, int32_t step, int32_t first, int32_t count,
+                                             int32_t length, int32_t outside, uint32_t *to, int32_t line)
 {
     const uint32_t offset = es_pack16(-outside, -outside);
     const uint32_t beyond = 0x01010101u * (uint8_t)outside;
-    const int32_t end = first + count;
-    int32_t i = first;
+    int32_t at = first * step;
+    int32_t i;
 
-    from += first * step;
-    while (i < end) {
-        if (i >= 0 && i + 1 < length) {
-            const int32_t inside = es_smaller(end, length - 1);
+    for (i = first; i < first + count; i += 2) {
+        const uint32_t a = (uint32_t)i < (uint32_t)length ? es_load_word(from + at) : beyond;
+        const uint32_t b = (uint32_t)(i + 1) < (uint32_t)length ? es_load_word(from + at + step) : beyond;
+        const uint32_t a02 = es_sxtab16(offset, a);
+        const uint32_t a13 = es_sxtab16_high(offset, a);
+        const uint32_t b02 = es_sxtab16(offset, b);
+        const uint32_t b13 = es_sxtab16_high(offset, b);
 
-            for (; i < inside; i += 2) {
-                spread_pair(es_load_word(from), es_load_word(from + step), offset, to++, line);
-                from += 2 * step;
-            }
-        } else {
-            const uint32_t a = i >= 0 && i < length ? es_load_word(from) : beyond;
-            const uint32_t b = i + 1 >= 0 && i + 1 < length ? es_load_word(from + step) : beyond;
-
-            spread_pair(a, b, offset, to++, line);
-            from += 2 * step;
-            i += 2;
-        }
+        to[0] = es_pack_lows(a02, b02);
+        to[line] = es_pack_lows(a13, b13);
+        to[2 * line] = es_pack_highs(a02, b02);
+        to[3 * line] = es_pack_highs(a13, b13);
+        to++;
+        at += 2 * step;
     }
 }
 
@@ -166,7 +149,7 @@ enum { WORDS_MOST = 12 };
 
 /* One channel of a line of the output. The first nine are what the code by hand
  * reads by their offsets. */
-typedef struct {
+typedef struct track {
     int8_t *y;
     int32_t step; /* bytes from one place of the output to the next */
     es_scaler scaler;
@@ -178,6 +161,8 @@ typedef struct {
     int32_t stride;         /* bytes from one place of the input to the next */
     int32_t lines, pairs;
     uint32_t words[WORDS_MOST]; /* of a filter for two places */
+    void (*slide)(struct track *t);
+    bool of_two;
 } track;
 
 /* Two neighbours at once. At stride 1 what the second needs of a line is in the same
@@ -300,7 +285,7 @@ static void slide_3_by_3(track *t)
 
 #endif
 
-static int32_t sum_at(const track *t, const int8_t *x)
+static inline int32_t sum_at(const track *t, const int8_t *x)
 {
     const uint32_t *filter = t->filter;
     int32_t sum = t->bias;
@@ -327,31 +312,35 @@ static void slide_any(track *t)
     }
 }
 
-/* Where the channel's numbers are out of es_scale's range. */
-static void slide_slowly(const track *t, const es_channels *channels, int32_t channel)
+/* All lines of a channel whose numbers are out of es_scale's range. */
+static ES_SMALL __attribute__((noinline)) void run_channel_slowly(const geometry *g, const part *p,
+                                                                  const es_channels *channels, int32_t channel,
+                                                                  const track *t)
 {
-    const int8_t *x;
-    int8_t *y = t->y;
+    int32_t row;
+    int32_t place;
 
-    for (x = t->x; x != t->end; x += t->stride) {
-        *y = es_channel_value(sum_at(t, x), channels->multipliers[channel], channels->shifts[channel],
-                              channels->zero_point);
-        y += t->step;
+    for (row = 0; row < p->rows; row++) {
+        for (place = 0; place < p->places; place++) {
+            const int32_t sum = sum_at(t, t->x + row * p->line * g->line_stride + place * t->stride);
+
+            es_put_values(channels, channel, &sum, 1, t->y + row * p->row_step + place * t->step, 0);
+        }
     }
 }
 
-/* The code for a filter and stride; whether it wants the words of two. */
-static void (*slide_for(const geometry *g, bool *of_two))(track *)
+/* The code for a filter and stride, and whether it wants the words of two. */
+static void choose(const geometry *g, track *t)
 {
-    *of_two = g->stride == 1;
+    t->of_two = false;
+    t->slide = slide_any;
     if (g->filter_lines == 1 && g->filter_taps == 9 && g->stride <= 2) {
-        return g->stride == 1 ? slide_1_by_9 : slide_1_by_9_skipping;
+        t->of_two = g->stride == 1;
+        t->slide = t->of_two ? slide_1_by_9 : slide_1_by_9_skipping;
+    } else if (g->filter_lines == 3 && g->filter_taps == 3 && g->stride == 1) {
+        t->of_two = true;
+        t->slide = slide_3_by_3;
     }
-    if (g->filter_lines == 3 && g->filter_taps == 3 && g->stride == 1) {
-        return slide_3_by_3;
-    }
-    *of_two = false;
-    return slide_any;
 }
 
 /* All lines of one channel, which t->x and t->y are at the start of. */
@@ -359,21 +348,18 @@ static __attribute__((noinline)) void run_channel(const geometry *g, const part 
                                                   int32_t channel, track *t)
 {
     const int32_t shift = channels->shifts[channel];
+    const int32_t x_step = p->line * g->line_stride;
     const int8_t *x = t->x;
     int8_t *y = t->y;
-    void (*slide)(track *);
     int32_t rows;
-    bool of_two;
 
     t->bias = es_channel_bias(channels, channel);
     if (!es_channel_is_quick(channels->few, shift, t->bias)) {
-        slide = NULL;
-        of_two = false;
-    } else {
-        slide = slide_for(g, &of_two);
-        t->scaler = es_scaler_from(channels->multipliers[channel], shift, channels->zero_point);
+        run_channel_slowly(g, p, channels, channel, t);
+        return;
     }
-    if (of_two) {
+    t->scaler = es_scaler_from(channels->multipliers[channel], shift, channels->zero_point);
+    if (t->of_two) {
         words_of_two(t->filter, t->lines, t->pairs, t->words);
         t->filter = t->words;
     }
@@ -381,18 +367,15 @@ static __attribute__((noinline)) void run_channel(const geometry *g, const part 
         t->x = x;
         t->y = y;
         t->end = x + p->places * t->stride;
-        if (slide != NULL) {
-            slide(t);
-        } else {
-            slide_slowly(t, channels, channel);
-        }
-        x += p->line * g->line_stride;
+        t->slide(t);
+        x += x_step;
         y += p->row_step;
     }
 }
 
-static __attribute__((noinline)) void run_part(const geometry *g, const part *p, const es_tensor *in, const int8_t *weights,
-                     const es_channels *channels, uint32_t *scratch, const int8_t *image, int8_t *y)
+static __attribute__((noinline)) void run_part(const geometry *g, const part *p, const es_tensor *in,
+                                               const int8_t *weights, const es_channels *channels, uint32_t *scratch,
+                                               const int8_t *image, int8_t *y)
 {
     const int32_t pairs = g->taps / 2;
     const int32_t filter_words = g->filter_lines * pairs;
@@ -407,7 +390,7 @@ static __attribute__((noinline)) void run_part(const geometry *g, const part *p,
     t.line = p->line * g->line_dilation;
     t.stride = 2 * g->stride;
     t.step = g->channels;
-
+    choose(g, &t);
     for (channel = 0; channel < g->channels; channel += GROUP) {
         /* The last four overlap those before where the number is no multiple. */
         const int32_t first = es_smaller(channel, g->channels - GROUP);

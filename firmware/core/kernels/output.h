@@ -31,10 +31,10 @@ static inline bool es_channel_is_quick(bool few, int32_t shift, int32_t bias)
 }
 
 /* Any sum's value, within int8 and without the node's limits. */
-int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
+ES_SMALL int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
 
 /* The values of `count` sums of a channel, `step` bytes apart. */
-void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+ES_SMALL void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                    int32_t step);
 
 /* The same, quicker where it can be; `sums` include `bias`. */

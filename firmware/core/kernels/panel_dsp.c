@@ -46,32 +46,44 @@ static uint32_t last_word(const int8_t *values, int32_t count)
     return word;
 }
 
+/* Four values, widened, `offset` added. */
+static inline uint32_t *put_word(uint32_t *to, uint32_t word, uint32_t offset)
+{
+    es_store_words(to, es_sxtab16(offset, word), es_sxtab16_high(offset, word));
+    return to;
+}
+
 void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
 {
     const uint32_t both = es_pack16(offset, offset);
     const int32_t step = 2 * places(p->positions);
     const uint32_t rest = (uint32_t)patch->values & 3;
+    const int32_t words = (int32_t)((uint32_t)patch->values / 4); /* of a row */
+    const int32_t gap = patch->step - 4 * words;
+    const int8_t *from = patch->first;
     uint32_t *to = (uint32_t *)(void *)p->values + 2 * position;
-    const int8_t *row = patch->first;
-    int32_t rows;
+    int32_t words_left = words;
+    int32_t left;
 
-    for (rows = patch->rows; rows > 0; rows--) {
-        const int8_t *const end = row + ((uint32_t)patch->values & ~(uint32_t)3);
-        const int8_t *from = row;
+    if (patch->rows == 1) {
+        const int8_t *const end = from + 4 * words;
 
         while (from != end) {
-            const uint32_t word = es_load_word(from);
-
-            es_store_words(to, es_sxtab16(both, word), es_sxtab16_high(both, word));
-            to += step;
+            to = put_word(to, es_load_word(from), both) + step;
             from += 4;
         }
-        row += patch->step;
+    } else {
+        for (left = words * patch->rows; left > 0; left--) {
+            to = put_word(to, es_load_word(from), both) + step;
+            from += 4;
+            if (--words_left == 0) {
+                words_left = words;
+                from += gap;
+            }
+        }
     }
     if (rest != 0) {
-        const uint32_t word = last_word(patch->first, patch->values);
-
-        es_store_words(to, es_sxtab16(both, word), es_sxtab16_high(both, word));
+        (void)put_word(to, last_word(patch->first, patch->values), both);
     }
 }
 
@@ -211,7 +223,7 @@ void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
 }
 
 /* Sums alone, for a channel that is out of es_scale's range. */
-static __attribute__((noinline)) void multiply_slowly(es_panel *p, const es_channels *channels, int32_t channel)
+static ES_SMALL void multiply_slowly(es_panel *p, const es_channels *channels, int32_t channel)
 {
     p->scaler.shift = 0;
     p->multiply(p);

@@ -27,7 +27,7 @@ static uint32_t patch_size(const es_patches *p)
     const bool point = w->filter_h == 1 && w->filter_w == 1; /* never beyond an edge */
     const bool rows = p->strip_width > 0 && p->row_values % 4 == 0; /* of the strip are enough */
 
-    return point || rows ? 0 : (uint32_t)(w->filter_h * p->row_values);
+    return point || rows ? 0 : ((uint32_t)(w->filter_h * p->row_values) + 3) / 4 * 4;
 }
 
 uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
@@ -99,7 +99,7 @@ static int8_t *copy_row(const es_patches *p, int8_t *to, int32_t y, int32_t x, i
     return fill(to, p->zero_point, (columns - before - inside) * p->channels);
 }
 
-static __attribute__((noinline)) void fill_strip(es_patches *p, int32_t row)
+static ES_SMALL void fill_strip(es_patches *p, int32_t row)
 {
     const es_window *w = p->window;
     int8_t *to = p->strip;
@@ -115,17 +115,33 @@ static __attribute__((noinline)) void fill_strip(es_patches *p, int32_t row)
 /* The rows of a patch, one after the other. */
 static void join_rows(const es_patches *p, const int8_t *row, int32_t step)
 {
+    const int32_t values = p->row_values;
     int8_t *to = p->patch;
-    int32_t rows;
+    int32_t rows = p->window->filter_h;
 
-    for (rows = p->window->filter_h; rows > 0; rows--) {
-        to = copy(to, row, p->row_values);
+    if (values < 4) {
+        for (; rows > 0; rows--) {
+            to = copy(to, row, values);
+            row += step;
+        }
+        return;
+    }
+    for (; rows > 0; rows--) {
+        const int8_t *from = row;
+        const int8_t *const last = row + values - 4;
+
+        to += values;
+        while (from < last) {
+            es_store_word(to - 4 - (last - from), es_load_word(from));
+            from += 4;
+        }
+        es_store_word(to - 4, es_load_word(last));
         row += step;
     }
 }
 
 /* Any patch, whose first value is at row y and column x. */
-static __attribute__((noinline)) void gather(const es_patches *p, int32_t y, int32_t x)
+static ES_SMALL void gather(const es_patches *p, int32_t y, int32_t x)
 {
     const es_window *w = p->window;
     int8_t *to = p->patch;

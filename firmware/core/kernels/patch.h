@@ -23,7 +23,7 @@ typedef struct {
 
 /* Bytes in which patches are put together for an output of `columns`; 0 where every
  * one lies in the image as it is. */
-uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns);
+ES_SMALL uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns);
 
 /* Patches of `depth` channels of an image like `in`, put together in `memory`. */
 void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,

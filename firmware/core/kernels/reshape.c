@@ -6,7 +6,7 @@
 es_status es_reshape_check(es_model *m, es_node *n)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
-    const es_tensor *out = &m->tensors[n->output];
+    es_tensor *out = &m->tensors[n->output];
 
     if (in->type != ES_TYPE_INT8 || (n->inputs[1] >= 0 && m->tensors[n->inputs[1]].type != ES_TYPE_INT32)) {
         return ES_ERR_OPERATOR_INPUTS;
@@ -14,7 +14,11 @@ es_status es_reshape_check(es_model *m, es_node *n)
     if (in->elements != out->elements) {
         return ES_ERR_OPERATOR_SHAPE;
     }
-    n->place.shares = n->inputs[0];
+    if (in->constant != NULL) {
+        out->constant = in->constant; /* its memory is the file's */
+    } else {
+        n->place.shares = n->inputs[0];
+    }
     return ES_OK;
 }
 

@@ -96,3 +96,33 @@ es_status es_weights_check(const es_model *m, const es_node *n, int32_t channels
     }
     return ES_OK;
 }
+
+es_status es_filters_check(es_model *m, es_node *n, es_filter_fields fields)
+{
+    enum { PADDING = 0, STRIDE_W = 1, STRIDE_H = 2 };
+    const es_tensor *weights = &m->tensors[n->inputs[1]];
+    const es_tensor *out = &m->tensors[n->output];
+    es_window *w = &n->u.window;
+    es_status status;
+
+    if (!es_is_image(&m->tensors[n->inputs[0]]) || weights->rank != 4 || out->rank != 4) {
+        return ES_ERR_OPERATOR_INPUTS;
+    }
+    w->stride_w = es_fb_i32(&m->file, n->options, STRIDE_W, 0);
+    w->stride_h = es_fb_i32(&m->file, n->options, STRIDE_H, 0);
+    w->dilation_w = es_fb_i32(&m->file, n->options, fields.dilation_w, 1);
+    w->dilation_h = es_fb_i32(&m->file, n->options, fields.dilation_h, 1);
+    w->filter_h = weights->shape[1];
+    w->filter_w = weights->shape[2];
+    if (weights->shape[fields.channel_dimension] != out->shape[3]) {
+        return ES_ERR_OPERATOR_SHAPE;
+    }
+    status = es_weights_check(m, n, out->shape[3], fields.channel_dimension);
+    if (status == ES_OK) {
+        status = es_window_check(m, n, es_fb_i8(&m->file, n->options, PADDING, 0));
+    }
+    if (status == ES_OK) {
+        status = es_fuse_activation(m, n, es_fb_i8(&m->file, n->options, fields.activation, 0));
+    }
+    return status != ES_OK ? status : es_node_plan_channels(m, n, (uint32_t)out->shape[3]);
+}

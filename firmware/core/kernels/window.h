@@ -23,28 +23,29 @@ static inline int32_t es_larger(int32_t a, int32_t b)
 }
 
 /* Narrows the node's output range to a fused activation's. */
-es_status es_fuse_activation(const es_model *m, es_node *n, int8_t activation);
+ES_SMALL es_status es_fuse_activation(const es_model *m, es_node *n, int8_t activation);
 
 /* From strides, dilation and filter size in n->u.window: the padding, and
  * whether the output has the height and width that follow. */
-es_status es_window_check(const es_model *m, es_node *n, int8_t padding);
+ES_SMALL es_status es_window_check(const es_model *m, es_node *n, int8_t padding);
 
 /* An int8 tensor of four dimensions with one scale, as input 0. */
-bool es_is_image(const es_tensor *t);
+ES_SMALL bool es_is_image(const es_tensor *t);
 
 /* Weights as input 1 and an optional bias as input 2, both constant. */
-es_status es_weights_check(const es_model *m, const es_node *n, int32_t channels, int32_t channel_dimension);
+ES_SMALL es_status es_weights_check(const es_model *m, const es_node *n, int32_t channels, int32_t channel_dimension);
 
-/* The bias of a channel; 0 where the node has none. */
-static inline int32_t es_bias_at(const es_model *m, const es_node *n, int32_t channel)
-{
-    return n->inputs[2] < 0 ? 0 : es_load_i32(m->tensors[n->inputs[2]].constant + 4 * (size_t)channel);
-}
+/* Where the options of an operator with filters (., height, width, .) have what is
+ * not in the same place for all, and which dimension is the output channels'. */
+typedef struct {
+    uint8_t activation;
+    uint8_t dilation_w;
+    uint8_t dilation_h;
+    uint8_t channel_dimension;
+} es_filter_fields;
 
-/* From accumulator to output value. */
-static inline int8_t es_output_value(const es_node *n, int32_t sum, int32_t multiplier, int shift, int32_t zero_point)
-{
-    return es_clamp_i8(es_add_wrap(es_requantise(sum, multiplier, shift), zero_point), n->low, n->high);
-}
+/* All that operators with filters have in common: images, weights, window, fused
+ * activation, a requantiser a channel of the output. */
+ES_SMALL es_status es_filters_check(es_model *m, es_node *n, es_filter_fields fields);
 
 #endif
