@@ -10,8 +10,9 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,14 @@ typedef struct {
     const int8_t *outputs;
 } golden_model;
 
+/* A model that is refused, and the name of the error. */
+typedef struct {
+    const char *name;
+    const uint8_t *file;
+    uint32_t size;
+    const char *error;
+} golden_refusal;
+
 /* A clip of 16,000 samples and its features. */
 typedef struct {
     const char *frontend;
@@ -58,6 +67,8 @@ typedef struct {
 
 extern const golden_model golden_models[];
 extern const size_t golden_model_count;
+extern const golden_refusal golden_refusals[];
+extern const size_t golden_refusal_count;
 extern const golden_clip golden_clips[];
 extern const size_t golden_clip_count;
 
@@ -239,6 +250,146 @@ def single_operators() -> Iterator[tuple[str, bytes | None]]:
     yield "reshape", models.reshape_model()
 
 
+def reshaped_constant() -> bytes:
+    """x + a constant that comes in another shape."""
+    model = models.ModelBuilder()
+    x = model.tensor((1, 4), 0.1, 3)
+    c = model.tensor((2, 2), 0.07, -20, [[-128, 127], [50, -3]])
+    r = model.tensor((1, 4), 0.07, -20)
+    s = model.tensor((2,), None, 0, np.array([1, 4]), models.INT32)
+    y = model.tensor((1, 4), 0.12, 5)
+    model.operator(models.CODES.RESHAPE, [c, s], [r], models.schema.ReshapeOptionsT(), models.OPTIONS.ReshapeOptions)
+    model.operator(models.CODES.ADD, [x, r], [y], models.schema.AddOptionsT(), models.OPTIONS.AddOptions, 2)
+    return model.build([x], [y])
+
+
+def altered(model: bytes, change: Callable[[Any, list[Any], Any], None]) -> bytes:
+    """A model whose `change(operator, its tensors in order of inputs and output, options)` was made."""
+    unpacked = models.schema.ModelT.InitFromPackedBuf(model, 0)
+    graph = unpacked.subgraphs[0]
+    operator = graph.operators[0]
+    change(operator, [graph.tensors[i] for i in (*operator.inputs, *operator.outputs)], operator.builtinOptions)
+    packer = models.flatbuffers.Builder(4096)
+    packer.Finish(unpacked.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
+
+
+def refusals() -> Iterator[tuple[str, bytes, str]]:
+    """Models that no operator's check may let pass, and the error that says why."""
+    rng = np.random.default_rng(1)
+    inputs, shape, options, order, scaling = (
+        "OPERATOR_INPUTS", "OPERATOR_SHAPE", "OPERATOR_OPTIONS", "MODEL_ORDER", "MODEL_QUANTISATION"
+    )  # fmt: skip
+
+    def put(which: int, **fields: Any) -> Callable:
+        def change(_: Any, tensors: list[Any], __: Any) -> None:
+            for name, value in fields.items():
+                setattr(tensors[which], name, value)
+
+        return change
+
+    def quantise(which: int, **fields: Any) -> Callable:
+        def change(_: Any, tensors: list[Any], __: Any) -> None:
+            for name, value in fields.items():
+                setattr(tensors[which].quantization, name, value)
+
+        return change
+
+    def choose(**fields: Any) -> Callable:
+        def change(_: Any, __: list[Any], chosen: Any) -> None:
+            for name, value in fields.items():
+                setattr(chosen, name, value)
+
+        return change
+
+    square = {"depth": 4, "channels": 4, "kernel": (3, 3), "per_channel": False}
+    conv, depthwise = models.conv_model(rng, **square), models.conv_model(rng, depthwise=True, **square)
+    pool, add = models.pool_model(), models.add_model(rng, constant_shape=(1, 3, 4, 2))
+    window_options = {
+        "stride 0": choose(strideH=0), "stride -1": choose(strideW=-1), "stride too large": choose(strideH=40000),
+        "padding 2": choose(padding=2), "activation 4": choose(fusedActivationFunction=4),
+    }  # fmt: skip
+    for name, model in (("conv", conv), ("depthwise", depthwise), ("pool", pool)):
+        for what, change in window_options.items():
+            yield f"{name}, {what}", altered(model, change), options
+        yield f"{name}, input of rank 3", altered(model, put(0, shape=[7, 6, 4 if model is not pool else 3])), inputs
+        yield f"{name}, output of another height", altered(model, put(-1, shape=[1, 8, 6, 4])), shape
+        yield (
+            f"{name}, other batches",
+            altered(model, put(-1, shape=[2, *((7, 6, 4) if model is not pool else (4, 3, 3))])),
+            shape,
+        )
+    for name, model in (("conv", conv), ("depthwise", depthwise)):
+        yield f"{name}, dilation 0", altered(model, choose(dilationHFactor=0)), options
+        yield f"{name}, output of rank 3", altered(model, put(-1, shape=[7, 6, 4])), inputs
+        yield (
+            f"{name}, weights of rank 3",
+            altered(model, put(1, shape=[12, 3, 4] if model is conv else [3, 3, 4])),
+            inputs,
+        )
+        yield f"{name}, weights that are computed", altered(model, put(1, buffer=0)), order
+        yield f"{name}, other channels", altered(model, put(-1, shape=[1, 7, 6, 5])), shape
+        yield f"{name}, filter beyond the input", altered(model, choose(padding=1, dilationHFactor=9)), shape
+        yield f"{name}, a bias for more channels", altered(model, put(2, shape=[2, 2, 2], buffer=0)), order
+        yield f"{name}, a steep scale", altered(model, quantise(-1, scale=[1e-28])), scaling
+    per_channel = models.conv_model(rng, **square | {"per_channel": True})
+    yield "conv, scales of another dimension", altered(per_channel, quantise(1, quantizedDimension=3)), scaling
+    yield "conv, groups that leave channels over", models.conv_model(rng, depth=6, channels=3, groups=2), shape
+    yield (
+        "conv, depth of no group",
+        altered(models.conv_model(rng, depth=5, channels=4), put(0, shape=[1, 7, 6, 6])),
+        shape,
+    )
+    yield (
+        "conv, a bias of int8",
+        altered(conv, lambda o, *_: setattr(o, "inputs", [*o.inputs[:2], o.inputs[1]])),
+        inputs,
+    )
+    yield "depthwise, another multiplier", altered(depthwise, choose(depthMultiplier=2)), options
+    yield "depthwise, weights of two images", altered(depthwise, put(1, shape=[2, 3, 3, 2])), shape
+    yield "pool, filter 0", altered(pool, choose(filterHeight=0)), shape
+    yield "pool, other channels", altered(pool, put(-1, shape=[1, 4, 3, 2])), shape
+    yield "add, shapes apart", altered(add, put(1, shape=[1, 4, 3, 2])), shape
+    yield "add, output too small", altered(add, put(-1, shape=[1, 3, 1, 2])), shape
+    yield (
+        "add, operand of higher rank",
+        altered(models.add_model(rng, shape=(3, 4), constant_shape=(1, 3, 4)), put(-1, shape=[3, 4])),
+        shape,
+    )
+    yield "add, activation 4", altered(add, choose(fusedActivationFunction=4)), options
+    yield "add, a steep scale", altered(add, quantise(-1, scale=[1e-28])), scaling
+    yield "relu, other shape", altered(models.relu_model(), put(-1, shape=[1, 3, 4, 3])), shape
+    yield "relu, a steep scale", altered(models.relu_model(), quantise(-1, scale=[1e-28])), scaling
+    yield "relu6, other shape", altered(models.relu_model(six=True), put(-1, shape=[24, 2])), shape
+    yield "pad, negative", models.pad_model(amounts=((0, 0), (-1, 2), (3, 0), (0, 1))), shape
+    yield "pad, output of another rank", altered(models.pad_model(), put(-1, shape=[6, 7, 3])), shape
+    yield (
+        "pad, amounts of int8",
+        altered(models.pad_model(), lambda o, *_: setattr(o, "inputs", [o.inputs[0]] * 2)),
+        inputs,
+    )
+    yield "mean, axis 4", models.mean_model(axes=(1, 4)), shape
+    yield "mean, output too large", altered(models.mean_model(), put(-1, shape=[1, 5, 1, 3])), shape
+    yield "mean, output of another rank", altered(models.mean_model(keep=False), put(-1, shape=[1, 1, 3])), shape
+    yield (
+        "mean, axes of int8",
+        altered(models.mean_model(), lambda o, *_: setattr(o, "inputs", [o.inputs[0]] * 2)),
+        inputs,
+    )
+    yield "softmax, other scale", altered(models.softmax_model(), quantise(-1, scale=[1 / 128])), scaling
+    yield "softmax, other zero point", altered(models.softmax_model(), quantise(-1, zeroPoint=[0])), scaling
+    yield "softmax, beta 0", models.softmax_model(beta=0.0), options
+    yield "softmax, other shape", altered(models.softmax_model(), put(-1, shape=[4, 1])), shape
+    yield "softmax, too many terms", models.softmax_model(depth=4097), shape
+    yield "reshape, other size", models.reshape_model(new_shape=(1, 11)), shape
+    dense = models.dense_model(rng)
+    yield "dense, other depth", altered(dense, put(0, shape=[1, 16])), shape
+    yield "dense, other units", altered(dense, put(-1, shape=[1, 6])), shape
+    yield "dense, weights in another format", altered(dense, choose(weightsFormat=1)), options
+    yield "dense, activation 4", altered(dense, choose(fusedActivationFunction=4)), options
+    yield "dense, a steep scale", altered(dense, quantise(-1, scale=[1e-28])), scaling
+
+
 def graphs() -> Iterator[tuple[str, bytes]]:
     """Whole models, in which memory is shared."""
     yield "keyword", models.keyword_model(features.MICRO.id)
@@ -247,6 +398,7 @@ def graphs() -> Iterator[tuple[str, bytes]]:
     yield "keyword_stranger", models.keyword_model("micro-00000000")
     for i, (stride, width) in enumerate(itertools.product((1, 2, 3), (1, 4))):
         yield f"residual_{i}", residual(i, stride, width)
+    yield "reshaped_constant", reshaped_constant()
     yield "separable_same", separable(8, same=True)
     yield "separable_valid", separable(9, same=False)
 
@@ -315,6 +467,12 @@ def main() -> None:
                     f"inputs_{i}, outputs_{i}}},\n")  # fmt: skip
     parts += ["const golden_model golden_models[] = {\n", *rows, "};\n"]
     parts.append("const size_t golden_model_count = sizeof golden_models / sizeof golden_models[0];\n\n")
+    rows = []
+    for i, (name, model, error) in enumerate(refusals()):
+        parts.append(array("uint8_t", f"refused_{i}", model))
+        rows.append(f'{{"{name}", refused_{i}, {len(model)}, "ES_ERR_{error}"}},\n')
+    parts += ["const golden_refusal golden_refusals[] = {\n", *rows, "};\n"]
+    parts.append("const size_t golden_refusal_count = sizeof golden_refusals / sizeof golden_refusals[0];\n\n")
     signals, rows = clips(), []
     for i, clip in enumerate(signals):
         parts.append(array("int16_t", f"samples_{i}", clip))
