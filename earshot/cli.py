@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -48,6 +49,7 @@ data_app = typer.Typer(help="Data sets to start with.", no_args_is_help=True)
 clips_app = typer.Typer(help="Clips in the bucket.", no_args_is_help=True)
 runs_app = typer.Typer(help="Training runs: what became of the clips.", invoke_without_command=True)
 models_app = typer.Typer(help="Models, by version.", invoke_without_command=True)
+keys_app = typer.Typer(help="The keys of signed updates, and their root.", no_args_is_help=True)
 device_app = typer.Typer(help="A board on this machine.", no_args_is_help=True)
 board_app = typer.Typer(help="What a model costs on a board's Cortex-M4.", no_args_is_help=True)
 for name, group in (
@@ -56,6 +58,7 @@ for name, group in (
     ("clips", clips_app),
     ("runs", runs_app),
     ("models", models_app),
+    ("keys", keys_app),
     ("device", device_app),
     ("board", board_app),
 ):
@@ -67,6 +70,7 @@ _ClickException: type[Any]
 _UsageError, _ClickException = typer.BadParameter.__mro__[1:3]
 
 _LOOK_SECONDS = 1.0
+ROOT_DAYS = 365
 KEYWORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -369,6 +373,101 @@ def _follow_to_its_end(target: Target, run: str, *, quiet: bool) -> dict[str, An
             time.sleep(_LOOK_SECONDS)
 
 
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+KeyFiles = Annotated[list[Path] | None, typer.Option("--key", help="A root key's file; several where several sign.")]
+KeyDirectory = Annotated[Path | None, typer.Option(help="Folder of new key files; ~/.earshot/keys/STACK.")]
+RootDays = Annotated[int, typer.Option(help="How long the root is valid.", min=1, max=3650)]
+
+
+def _passphrase(*, new: bool) -> str:
+    """The root keys' passphrase: from the environment, or typed; of new keys twice."""
+    known = os.environ.get("EARSHOT_KEYS_PASSPHRASE")
+    if known:
+        return known
+    typed: str = typer.prompt("passphrase of the root keys", hide_input=True, confirmation_prompt=new, err=True)
+    return typed
+
+
+@keys_app.command("init")
+def keys_init(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("--keys", help="Root keys to make.", min=1, max=8)] = 1,
+    threshold: Annotated[int, typer.Option(help="How many of them must sign a new root.", min=1, max=8)] = 1,
+    directory: KeyDirectory = None,
+    key: KeyFiles = None,
+    days: RootDays = ROOT_DAYS,
+) -> None:
+    """Begin signed updates: make root keys, which stay on this machine, and the root that names the stack's keys."""
+    from earshot import keys
+
+    if not key and threshold > count:
+        raise typer.BadParameter(f"--threshold {threshold}: more than the {count} of --keys")
+    target = _target(context)
+    keys.refuse_second(target)
+    folder = directory or keys.directory_of(target)
+    passphrase = _passphrase(new=not key)
+    made = None if key else keys.NewKeys(folder, count, 1, passphrase)
+    root = keys.init(target, made.signers if made else keys.load(key or [], passphrase), threshold, days, made=made)
+    if made:
+        screen.print(f"{count} root key{'s' * (count > 1)} in {escape(str(folder))}: keep a copy elsewhere, offline")
+        (folder / "root.json").write_bytes(root)
+    screen.print("boards that know 1.root.json can follow signed updates now")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    context: typer.Context,
+    key: KeyFiles = None,
+    root: Annotated[bool, typer.Option("--root", help="Make new root keys.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Name the stack's next keys (parameter UpdateKeys).")
+    ] = False,
+    stolen: Annotated[
+        bool, typer.Option("--stolen", help="With --online: the old ones are in wrong hands; publish anew at once.")
+    ] = False,
+    count: Annotated[int, typer.Option("--keys", help="With --root: keys to make.", min=1, max=8)] = 1,
+    threshold: Annotated[
+        int | None, typer.Option(help="How many root keys must sign from now on; as before.", min=1, max=8)
+    ] = None,
+    directory: KeyDirectory = None,
+    days: RootDays = ROOT_DAYS,
+) -> None:
+    """Make the next root. Without --root and --online it only lasts longer; do that before a root expires."""
+    from earshot import keys
+
+    target = _target(context)
+    present = keys.newest_root(target)
+    if present is None:
+        raise EarshotError("there is no root yet: `earshot keys init` makes one")
+    folder = directory or keys.directory_of(target)
+    passphrase = _passphrase(new=False)
+    holders = keys.load(key or sorted(folder.glob("root-v*-*.pem")), passphrase)
+    successors = keys.NewKeys(folder, count, present.signed.version + 1, passphrase) if root else None
+    version = keys.rotate(target, holders, successors, threshold, days, online=online, stolen=stolen, say=screen.print)
+    screen.print(f"root version {version} is out")
+    if root:
+        screen.print(f"its keys are in {escape(str(folder))}; those of the root before sign no more")
+
+
+@keys_app.command("show")
+def keys_show(context: typer.Context, as_json: AsJson = False) -> None:
+    """Which keys sign what, how many must, and until when it is valid."""
+    from earshot import keys
+
+    roles = list(keys.show(_target(context)))
+    if as_json:
+        screen.print_json(dumps([vars(role) for role in roles]))
+        return
+    table = Table("role", "version", "expires", "threshold", "keys", box=None)
+    for role in roles:
+        expires = f"{role.expires:%Y-%m-%d %H:%M} UTC" if role.expires else "–"
+        version = "–" if role.version is None else str(role.version)
+        table.add_row(role.name, version, expires, str(role.threshold), "\n".join(role.keyids))
+    screen.print(table)
+
+
 # --- device --------------------------------------------------------------------------------------------------------
 
 
@@ -446,9 +545,9 @@ def evaluate_model(
 
 
 @app.command("doctor")
-def doctor_look(as_json: AsJson = False) -> None:
+def doctor_look(context: typer.Context, as_json: AsJson = False) -> None:
     """Say what is missing on this machine, and what to do. Status 1 when the main job cannot run."""
-    findings = list(doctor.look())
+    findings = [*doctor.look(), *doctor.look_at_updates(context.find_root().obj)]
     if as_json:
         screen.print_json(dumps([vars(f) for f in findings]))
     else:

@@ -7,10 +7,15 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import botocore.exceptions
+
+from earshot.errors import EarshotError
 from earshot.project import DEVICE_PROGRAM, ROOT
+from earshot.target import Target
 
 FREE_BYTES = 4 << 30
 TOOLS = {  # program → (needed, what for, what to do)
@@ -59,6 +64,25 @@ def look() -> Iterator[Finding]:
     free = shutil.disk_usage(ROOT).free
     yield Finding("disk space", f"{free >> 30} GiB free" if free > FREE_BYTES else None, True, "free 4 GiB")
     yield Finding("AWS credentials", _credentials(), False, "aws configure (only for an AWS account)")
+
+
+def look_at_updates(choose: Callable[[], Target]) -> Iterator[Finding]:
+    """Look whether the stack signs its updates; nothing where there is no way to ask."""
+    from earshot import keys
+
+    name = "signed updates (what boards trust)"
+    try:
+        roles = list(keys.show(choose()))
+    except EarshotError as error:
+        yield Finding(name, None, False, str(error))
+        return
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return
+    until = {role.name: role.expires for role in roles if role.expires}
+    late = [role for role, expires in until.items() if expires < datetime.now(UTC)]
+    found = ", ".join(f"{role} until {expires:%Y-%m-%d}" for role, expires in until.items())
+    remedy = f"{', '.join(late)} expired: `earshot keys rotate` for root, else read the log of refresh-timestamp"
+    yield Finding(name, None if late else found, False, remedy)
 
 
 def _isolation() -> str | None:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from earshot import clips as clip_files
-from earshot import deploy, device, localcloud, project, releases, runs
+from earshot import deploy, device, keys, localcloud, project, releases, runs
 from earshot.clips import Drop
 from earshot.demo import drops as clip_drops
 from earshot.demo import summary as summaries
@@ -115,6 +115,10 @@ def _cloud(keywords: list[str], progress: Progress) -> Target:
     progress.remove_task(bar)
     outputs = "".join(f"\n  {name:<18}{escape(value)}" for name, value in sorted(target.outputs.items()))
     progress.console.print(f"sam deploy  {time.monotonic() - began:.0f} s{outputs}")
+    # A cloud that ends with the demonstration: who reads this may have its root key.
+    made = keys.NewKeys(DIRECTORY / "keys", 1, 1, passphrase="demo")  # noqa: S106
+    (DIRECTORY / "keys" / "root.json").write_bytes(keys.init(target, made.signers, 1, made=made))
+    progress.console.print("signed updates begun: `earshot keys show`")
     return target
 
 

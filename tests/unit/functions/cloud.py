@@ -6,6 +6,7 @@ the rules that the pipeline relies on, and validates every request against botoc
 
 import importlib.util
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,18 +134,20 @@ class SageMaker:
 
 
 class Kms:
-    """One key. moto hashes a digest once more before signing it, so its signatures verify nowhere else."""
+    """P-256 keys by id. moto hashes a digest once more before signing it, so its signatures verify nowhere else."""
 
     def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.keys = defaultdict(lambda: ec.generate_private_key(ec.SECP256R1()))
+        self.signed = []
 
     def get_public_key(self, KeyId):
         encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        return {"PublicKey": self.key.public_key().public_bytes(encoding, form)}
+        return {"PublicKey": self.keys[KeyId].public_key().public_bytes(encoding, form)}
 
     def sign(self, KeyId, Message, MessageType, SigningAlgorithm):
         assert (MessageType, SigningAlgorithm, len(Message)) == ("DIGEST", "ECDSA_SHA_256", 32)
-        return {"Signature": self.key.sign(Message, ec.ECDSA(utils.Prehashed(hashes.SHA256())))}
+        self.signed.append(KeyId)
+        return {"Signature": self.keys[KeyId].sign(Message, ec.ECDSA(utils.Prehashed(hashes.SHA256())))}
 
 
 class Invocations:
@@ -250,7 +253,8 @@ ENVIRONMENT = {
     "MIN_ACCURACY": "0.8", "MIN_RECALL": "0.7", "MAX_FALSE_ALARM_RATE": "0.1", "MAX_INT8_DROP": "0.02",
     "MAX_MODEL_BYTES": "131072", "MAX_ARENA_BYTES": "131072", "MAX_INSTRUCTIONS": "40000000",
     "MAX_FALSE_ALARMS_PER_HOUR": "60", "MAX_CHAMPION_LOSS": "0.02", "WARM_START": "true", "PATIENCE": "0",
-    "ENDPOINT_MODE": "serverless",
+    "ENDPOINT_MODE": "serverless", "TARGETS_KEYS": "targets", "ONLINE_KEYS": "online",
+    "TARGETS_DAYS": "90", "SNAPSHOT_DAYS": "90", "TIMESTAMP_DAYS": "7",
     "SERVING_ROLE": "arn:aws:iam::123456789012:role/serving", "ENDPOINT_INSTANCE": "ml.c5.large",
     "ENDPOINT_INSTANCES": "2", "ENDPOINT_MEMORY": "3072", "ENDPOINT_ALARM": "earshot-endpoint-errors",
     "POWERTOOLS_SERVICE_NAME": "earshot", "POWERTOOLS_METRICS_NAMESPACE": "Earshot",

@@ -37,7 +37,7 @@ def cloud(monkeypatch, tmp_path):
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer_alone)
     with mock_aws():
-        from earshot_pipeline import aws, wiring
+        from earshot_pipeline import aws, tuf_wiring, wiring
         from earshot_pipeline.settings import Environment
         from earshot_pipeline.sources import Sources
         from earshot_pipeline.storage import Bucket
@@ -59,7 +59,7 @@ def cloud(monkeypatch, tmp_path):
         monkeypatch.setenv("TOPIC", boto3.client("sns").create_topic(Name="topic")["TopicArn"])
         ours = {"sagemaker": SageMaker(), "kms": Kms(), "lambda": Invocations()}
         real = aws.client
-        for module in (aws, wiring):
+        for module in (aws, tuf_wiring, wiring):
             monkeypatch.setattr(module, "client", lambda name: ours.get(name) or real(name))
         environment = Environment(os.environ)
         yield Cloud(ours["sagemaker"], s3, wiring.table(environment), Bucket(s3, "clips"), ours["kms"], ours["lambda"])

@@ -37,7 +37,9 @@ def of_type(kind):
     return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
 
 
-WIRING = (ROOT / "layers/pipeline/python/earshot_pipeline/wiring.py").read_text()
+WIRING = "\n".join(
+    (ROOT / f"layers/pipeline/python/earshot_pipeline/{name}.py").read_text() for name in ("wiring", "tuf_wiring")
+)
 FUNCTIONS = of_type("AWS::Serverless::Function")
 
 
@@ -96,7 +98,7 @@ def test_every_rule_has_dead_letters_and_says_how_often_it_retries():
                 edges.append(source["Properties"])
             else:
                 assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert len(edges) == 11
+    assert len(edges) == 12
     for edge in edges:
         assert edge["DeadLetterConfig"] == {"Arn": {"GetAtt": "EventDeadLetters.Arn"}}
         assert edge["RetryPolicy"].keys() == {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"}
@@ -143,20 +145,40 @@ def test_people_hear_of_every_alarm():
 
 
 def test_nothing_in_the_template_is_for_one_environment_only():
-    # GIVEN the template WHEN its conditions are listed THEN the only one is whether somebody is to be mailed
-    assert set(TEMPLATE["Conditions"]) == {"HasEmail"}
+    # GIVEN the template WHEN its conditions are listed THEN they are whom to mail, and which keys there are
+    assert set(TEMPLATE["Conditions"]) == {"HasEmail", "FirstUpdateKeys", "SecondUpdateKeys", "SecondIsNext"}
     assert not re.search(r"local(stack|host)|ministack|emulat", (ROOT / "template.yaml").read_text(), re.IGNORECASE)
 
 
-def test_the_signing_key_signs_and_nothing_else():
-    key = RESOURCES["SigningKey"]["Properties"]
+@pytest.mark.parametrize("name", of_type("AWS::KMS::Key"))
+def test_keys_sign_and_nothing_else_and_outlive_the_stack(name):
+    key = RESOURCES[name]["Properties"]
     assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
-    signers = [
+    assert RESOURCES[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+@pytest.mark.parametrize(
+    ("key", "signers"),
+    [
+        ("SigningKey", ["ConvertFirmware"]),
+        ("FirstTargetsKey", ["ConvertFirmware"]),
+        ("SecondTargetsKey", ["ConvertFirmware"]),
+        ("FirstOnlineKey", ["ConvertFirmware", "RefreshTimestamp"]),
+        ("SecondOnlineKey", ["ConvertFirmware", "RefreshTimestamp"]),
+    ],
+)
+def test_each_key_is_used_by_whom_it_is_for(key, signers):
+    # GIVEN every statement that lets somebody sign WHEN read THEN a key is named for its functions alone
+    assert signers == [
         name
         for name, function in FUNCTIONS.items()
-        if any("kms:Sign" in listed(statement["Action"]) for statement in function_statements(function))
+        if any(
+            "kms:Sign" in listed(statement["Action"]) and f"'{key}.Arn'" in str(statement["Resource"])
+            for statement in function_statements(function)
+        )
     ]
-    assert signers == ["ConvertFirmware"]
+    # AND nobody who registers, trains or serves may sign at all
+    assert not any("kms:Sign" in listed(statement["Action"]) for statement in role_statements())
 
 
 def test_gates_and_jobs_are_told_every_parameter_of_theirs():
@@ -164,7 +186,7 @@ def test_gates_and_jobs_are_told_every_parameter_of_theirs():
     groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(grouped) == sorted(TEMPLATE["Parameters"])
-    text = (ROOT / "template.yaml").read_text().split("\nResources:\n")[1]
+    text = (ROOT / "template.yaml").read_text().split("\nConditions:\n")[1]
     assert not [name for name in grouped if f"!Ref {name}" not in text and f"${{{name}}}" not in text]
 
 

@@ -124,6 +124,17 @@ class RunRequest(_Open):
     run: str
 
 
+class RefreshRequest(BaseModel):
+    """The update metadata is to be looked after: `due` renews what expires soon, `all` everything.
+
+    `anew` forgets what cannot be trusted and begins with what job documents offer: after keys were stolen.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh: Literal["due", "all", "anew"]
+
+
 class RollbackRequest(BaseModel):
     """A person asks for an earlier version's model."""
 

@@ -1,8 +1,12 @@
-"""Publish a version: every board's artifacts, signed, and last the job document that boards poll."""
+"""Publish a version: every board's artifacts, signed, then the update metadata, and last the job document.
 
-from collections.abc import Sequence
+Boards with our own client follow the metadata, boards with Infineon's agent the document.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
 from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
@@ -20,6 +24,8 @@ from earshot_pipeline.release import (
 from earshot_pipeline.run import Action, Event, Failed, FirmwarePublished, Overtaken, Run, RunState
 from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, parse_json, split_uri
 from earshot_pipeline.table import Table
+from earshot_pipeline.tuf_repository import Offer, Outcome, UntrustedMetadataError
+from earshot_pipeline.tuf_updates import Updates, offer
 from earshot_pipeline.version import Version
 
 _DURING = frozenset({RunState.RELEASING})
@@ -38,6 +44,7 @@ class Publishing:
         data: the data bucket.
         releases: the releases bucket.
         signer: who signs images.
+        updates: the update metadata.
         boards: the boards that releases are made for.
         domain: the releases' domain name.
     """
@@ -46,6 +53,7 @@ class Publishing:
     data: Bucket
     releases: Bucket
     signer: Signer
+    updates: Updates
     boards: tuple[str, ...]
     domain: str
 
@@ -63,6 +71,7 @@ class Publishing:
             GoneError,
             TooLargeError,
             SigningFailedError,
+            UntrustedMetadataError,
         ) as fault:
             event = Failed(now, _DURING, f"version {run.version} cannot be published: {fault}")
         return self.table.advance(run.id, lambda _: event)
@@ -71,12 +80,35 @@ class Publishing:
         bundle = read_bundle(self.data.read(split_uri(run.bundle)[1], limit=MAX_ARCHIVE_BYTES).data)
         for key, content in version_files(bundle, version).items():
             self.releases.put(key, content, _content_type(key))
-        files = [self._release(run, version, board, bundle, now) for board in self.boards]
-        higher = [other for file in files if (other := self._offer(file)) is not None]
+        records = [self._release(run, version, board, bundle, now) for board in self.boards]
+        outcome = self.updates.publish([self._target(record) for record in records], now)
+        higher = [*outcome.overtaken.values()] if outcome else []
+        higher += [other for record in records if (other := self._offer(image_of(record))) is not None]
         return Overtaken(now, max(higher)) if higher else FirmwarePublished(now)
 
-    def _release(self, run: Run, version: Version, board: str, bundle: Bundle, now: float) -> ModelFile:
-        """Write a board's release; one that is complete is left as it is."""
+    def refresh(self, now: float, *, renew: bool = False, anew: bool = False) -> Outcome | None:
+        """Bring into the update metadata what job documents offer, and sign anew what expires soon.
+
+        Args:
+            now: the time.
+            renew: sign everything anew.
+            anew: begin anew where what is there cannot be trusted.
+
+        Returns:
+            What came of it; None where nobody has made a root yet.
+        """
+        offers = [found for board in self.boards if (found := self._offered(board)) is not None]
+        return self.updates.publish(offers, now, renew=renew, anew=anew)
+
+    def _offered(self, board: str) -> Offer | None:
+        try:
+            version = published_version(self.releases.read(f"{board}/{JOB_DOCUMENT}").data)
+            return self._target(self._read(f"{version}/{board}/")) if version else None
+        except GoneError:
+            return None
+
+    def _release(self, run: Run, version: Version, board: str, bundle: Bundle, now: float) -> Mapping[str, Any]:
+        """Write a board's release and give its record; one that is complete is left as it is."""
         prefix = f"{version}/{board}/"
         try:
             return self._read(prefix)
@@ -94,8 +126,13 @@ class Publishing:
         )
         return self._read(prefix)
 
-    def _read(self, prefix: str) -> ModelFile:
-        return image_of(parse_json(self.releases.read(prefix + RECORD).data, prefix + RECORD))
+    def _read(self, prefix: str) -> Mapping[str, Any]:
+        record: Mapping[str, Any] = parse_json(self.releases.read(prefix + RECORD).data, prefix + RECORD)
+        image_of(record)
+        return record
+
+    def _target(self, record: Mapping[str, Any]) -> Offer:
+        return offer(record, self.releases.read(image_of(record).path[1:]).data)
 
     def _offer(self, file: ModelFile) -> Version | None:
         """Offer a file to its board; returns the version offered already when that is higher."""

@@ -7,14 +7,14 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from securesystemslib.signer import AWSSigner, Signer, SSlibKey
 
 
-def kms_signers(kms: Any, key_ids: tuple[str, ...]) -> tuple[Signer, ...]:
+def kms_signers(kms: Any, key_ids: str) -> tuple[Signer, ...]:
     """Signers by KMS.
 
     Args:
         kms: a boto3 KMS client.
-        key_ids: the keys' ids or ARNs.
+        key_ids: the keys' ids or ARNs, comma separated; empty for none.
     """
-    return tuple(_signer(kms, key_id) for key_id in key_ids)
+    return tuple(_signer(kms, key_id) for key_id in key_ids.split(",") if key_id)
 
 
 @functools.cache  # a key's public half never changes: it is asked for once a process

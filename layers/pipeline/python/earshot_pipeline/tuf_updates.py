@@ -8,7 +8,7 @@ from typing import Any
 
 from earshot_pipeline.release import IMAGE, BadReleaseError
 from earshot_pipeline.tuf_bucket import RepositoryBucket
-from earshot_pipeline.tuf_repository import Lifetimes, Offer, Outcome, Signers, update
+from earshot_pipeline.tuf_repository import METADATA, Lifetimes, Offer, Outcome, Signers, update
 
 # A board's model slot. An image that does not fit is no board's.
 SLOT_BYTES = 256 * 1024
@@ -28,6 +28,10 @@ class Updates:
     repository: RepositoryBucket
     signers: Signers
     lifetimes: Lifetimes
+
+    def begun(self) -> bool:
+        """Whether somebody has made a root."""
+        return self.repository.bucket.exists(f"{METADATA}1.root.json")
 
     def publish(
         self, offers: Sequence[Offer], now: float, *, renew: bool = False, anew: bool = False
