@@ -16,11 +16,12 @@ typedef struct {
     size_t piece;
 } peer;
 
-static es_status connect_peer(void *context, const char *host, uint16_t port, uint64_t deadline)
+static es_status connect_peer(void *context, const char *host, uint16_t port, bool tls, uint64_t deadline)
 {
     (void)context;
     (void)host;
     (void)port;
+    (void)tls;
     (void)deadline;
     return ES_OK;
 }
@@ -68,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const es_clock clock = {NULL, no_time};
     es_http_answer answer;
     peer p = {data, size, 0, 1};
-    const es_net net = {&p, connect_peer, send_nothing, receive, close_peer};
+    const es_net net = {
+        .context = &p, .connect = connect_peer, .send = send_nothing, .receive = receive, .close = close_peer};
     uint8_t *body = malloc(BODY);
 
     if (body == NULL || es_url_parse(&url, "http://a:8080/b") != ES_OK) {
