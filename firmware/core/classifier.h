@@ -28,9 +28,10 @@ es_status es_classifier_open(es_classifier *c, const uint8_t *data, size_t size,
 /* Scores of a clip's features by the model's front end, as many as there are labels. */
 es_status es_classifier_run(es_classifier *c, const int8_t *features, int8_t scores[ES_LABELS]);
 
-/* Scores of the stream's window after ES_RECOGNISER_HOP more frames; the stream
- * begins with es_incremental_reset, or with the features of es_classifier_run. */
-es_status es_classifier_push(es_classifier *c, const int8_t *frames, int8_t scores[ES_LABELS]);
+/* Takes a stream's next frame. With every so many as the card says, `scores` are
+ * those of the window, and *answered is true. A stream begins with
+ * es_incremental_reset, or with the features of es_classifier_run. */
+es_status es_classifier_push(es_classifier *c, const int8_t *frame, bool *answered, int8_t scores[ES_LABELS]);
 
 /* What a model on trial must do: run, on silence and on the loudest input, and
  * answer a hop of a stream as the whole window. */

@@ -221,6 +221,7 @@ void es_incremental_reset(es_model *m, int8_t value)
 {
     memset(es_model_values(m, m->input), value, m->tensors[m->input].elements);
     m->stale = true;
+    m->added = 0;
 }
 
 /* Moves the rows of a kept output that are still right to their new places. */
@@ -253,13 +254,25 @@ static void hop(const es_model *m, const es_node *n)
     }
 }
 
-es_status es_incremental_push(es_model *m, const int8_t *frames, int8_t *output, size_t output_size)
+/* Puts a frame into the window, which makes room for a whole hop when its first frame comes. */
+static void add(es_model *m, const int8_t *frame)
 {
-    int8_t *window;
-    uint32_t size;
-    uint32_t added;
+    const uint32_t size = m->tensors[m->input].elements;
+    const uint32_t row = size / m->frames;
+    int8_t *window = es_model_values(m, m->input);
+
+    if (m->added == 0) {
+        memmove(window, window + m->hop * row, size - m->hop * row);
+    }
+    memcpy(window + (uint32_t)(m->frames - m->hop + m->added) * row, frame, row);
+    m->added++;
+}
+
+es_status es_incremental_push(es_model *m, const int8_t *frame, bool *answered, int8_t *output, size_t output_size)
+{
     uint16_t k;
 
+    *answered = false;
     if (m->frames == 0) {
         return ES_ERR_ARGUMENT;
     }
@@ -269,15 +282,16 @@ es_status es_incremental_push(es_model *m, const int8_t *frames, int8_t *output,
     if (output_size != m->tensors[m->output].elements) {
         return ES_ERR_OUTPUT_SIZE;
     }
-    window = es_model_values(m, m->input);
-    size = m->tensors[m->input].elements;
-    added = size / m->frames * m->hop;
-    memmove(window, window + added, size - added);
-    memcpy(window + size - added, frames, added);
+    add(m, frame);
+    if (m->added < m->hop) {
+        return ES_OK;
+    }
     for (k = 0; k < m->node_count; k++) {
         hop(m, &m->nodes[k]);
     }
     m->stale = false;
+    m->added = 0;
+    *answered = true;
     memcpy(output, es_model_values(m, m->output), output_size);
     return ES_OK;
 }

@@ -46,10 +46,10 @@ es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, size_t
  * es_model_run does so, too, with a window of its own. */
 void es_incremental_reset(es_model *m, int8_t value);
 
-/* Moves the window on by the hop's frames and computes the output of what it
- * holds now. ES_ERR_ARENA before es_model_load, ES_ERR_ARGUMENT without a plan
- * for streams, ES_ERR_OUTPUT_SIZE. */
-es_status es_incremental_push(es_model *m, const int8_t *frames, int8_t *output, size_t output_size);
+/* Takes the next frame. With the hop's last one the output of what the window
+ * holds now is computed, and *answered is true. ES_ERR_ARENA before es_model_load,
+ * ES_ERR_ARGUMENT without a plan for streams, ES_ERR_OUTPUT_SIZE. */
+es_status es_incremental_push(es_model *m, const int8_t *frame, bool *answered, int8_t *output, size_t output_size);
 
 /* Multiply-accumulates of one hop. */
 uint64_t es_incremental_macs(const es_model *m);

@@ -484,6 +484,7 @@ es_status es_model_run(es_model *m, const int8_t *input, size_t input_size, int8
         m->nodes[i].operator_->run(m, &m->nodes[i], all);
     }
     m->stale = false;
+    m->added = 0;
     memcpy(output, es_model_values(m, m->output), output_size);
     return ES_OK;
 }

@@ -108,6 +108,7 @@ typedef struct {
     uint8_t *arena;
     uint16_t frames; /* of a stream, that the input holds; 0 where single clips are answered, see incremental.h */
     uint16_t hop;    /* frames between two answers */
+    uint16_t added;  /* frames since the last answer */
     bool stale;      /* what is kept of the last hop is not to be used */
     int16_t fault_node; /* operator at which opening failed; -1 elsewhere */
     es_tensor tensors[ES_MODEL_TENSORS];

@@ -27,7 +27,6 @@
 #include "card.h"
 
 #define ES_RECOGNISER_RESULTS 64
-#define ES_RECOGNISER_HOP 2
 
 typedef struct {
     const es_card *card;

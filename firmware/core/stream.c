@@ -1,7 +1,5 @@
 #include "stream.h"
 
-#include <string.h>
-
 #include "incremental.h"
 
 enum { WINDOW_MS = 30, STEP_MS = 20 };
@@ -15,15 +13,14 @@ void es_stream_reset(es_stream *s, es_classifier *classifier)
     es_incremental_reset(&classifier->model, ES_STREAM_SILENCE);
 }
 
-/* Takes one more frame into the window; true when a word was heard. */
+/* Takes one more frame; true when a word was heard. */
 static bool hear(es_stream *s, const int8_t *frame, es_word *word)
 {
-    const size_t channels = s->classifier->frontend->channels;
     int8_t scores[ES_LABELS];
+    bool answered;
 
-    memcpy(s->pending + s->frames % ES_RECOGNISER_HOP * channels, frame, channels);
     s->frames++;
-    if (s->frames % ES_RECOGNISER_HOP != 0 || es_classifier_push(s->classifier, s->pending, scores) != ES_OK) {
+    if (es_classifier_push(s->classifier, frame, &answered, scores) != ES_OK || !answered) {
         return false;
     }
     return es_recogniser_push(&s->recogniser, scores, WINDOW_MS + STEP_MS * (s->frames - 1), word);

@@ -1,6 +1,6 @@
 /* Words out of an endless stream of samples: the model's front end, a rolling
- * window of 49 frames in the model's arena, the model after every
- * ES_RECOGNISER_HOP-th frame, the recogniser. */
+ * window of 49 frames in the model's arena, the model after every so many frames
+ * as its card says, the recogniser. */
 #ifndef ES_STREAM_H
 #define ES_STREAM_H
 
@@ -14,8 +14,7 @@ typedef struct {
     es_classifier *classifier;
     es_frontend_stream samples;
     es_recogniser recogniser;
-    uint32_t frames;                                               /* since the start */
-    int8_t pending[ES_RECOGNISER_HOP * ES_FRONTEND_CHANNELS_MAX]; /* frames that the model has not seen yet */
+    uint32_t frames; /* since the start */
 } es_stream;
 
 /* Begins a stream. The classifier must stay where it is, and answers no clips

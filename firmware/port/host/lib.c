@@ -125,6 +125,7 @@ int es_lib_stream(const uint8_t *model, size_t size, const int8_t *features, siz
     void *arena = NULL;
     es_status status = ES_ERR_ARGUMENT;
     size_t done;
+    bool answered;
 
     if (m != NULL && model != NULL && features != NULL && scores != NULL && channels != 0 && hop != 0) {
         status = open_stream(m, model, size, channels, hop, incremental != 0 ? SIZE_MAX : 0, &arena);
@@ -132,8 +133,9 @@ int es_lib_stream(const uint8_t *model, size_t size, const int8_t *features, siz
     if (status == ES_OK) {
         es_incremental_reset(m, ES_STREAM_SILENCE);
     }
-    for (done = 0; status == ES_OK && count - done >= hop; done += hop) {
-        status = es_incremental_push(m, features + done * channels, scores + done / hop * output_size, output_size);
+    for (done = 0; status == ES_OK && done < count / hop * hop; done++) {
+        status = es_incremental_push(m, features + done * channels, &answered, scores + done / hop * output_size,
+                                     output_size);
     }
     free(arena);
     free(m);

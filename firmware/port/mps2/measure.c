@@ -241,85 +241,111 @@ static void print_cost(const char *name, const cost *c, uint32_t hops)
                  (unsigned long)(c->total / (hops == 0 ? 1 : hops)), (unsigned long)c->most, (unsigned long)c->stack);
 }
 
-/* One hop: frames from samples, scores from frames, words from scores. */
-static void measure_hop(es_stream *s, const int16_t *samples, size_t count, int8_t *scores, cost costs[3])
+/* What is measured of a stream. */
+enum { FRONT_END, INFERENCE, RECOGNISER, PARTS };
+
+/* Takes a step of samples; true after a hop's last, with its scores. What the hop
+ * costs is gathered in `hop`. */
+static bool measure_step(es_stream *s, const int16_t *samples, int8_t *scores, cost hop[PARTS])
 {
-    const size_t channels = s->classifier->frontend->channels;
-    size_t done = 0;
+    int8_t frame[ES_FRONTEND_CHANNELS_MAX];
+    bool answered = false;
+    bool complete;
     es_word word;
+    size_t taken;
     uint32_t start;
 
     es_stack_paint();
     start = es_counter_now();
-    while (done < count) {
-        size_t taken;
-
-        if (es_frontend_feed(&s->samples, samples + done, count - done, &taken,
-                             s->pending + s->frames % ES_RECOGNISER_HOP * channels)) {
-            s->frames++;
-        }
-        done += taken;
+    complete = es_frontend_feed(&s->samples, samples, ES_FRONTEND_STEP, &taken, frame);
+    add_cost(&hop[FRONT_END], start);
+    if (!complete) {
+        return false;
     }
-    add_cost(&costs[0], start);
+    s->frames++;
     es_stack_paint();
     start = es_counter_now();
-    (void)es_classifier_push(s->classifier, s->pending, scores);
-    add_cost(&costs[1], start);
-    es_stack_paint();
-    start = es_counter_now();
-    (void)es_recogniser_push(&s->recogniser, scores, 10 + 20 * s->frames, &word);
-    add_cost(&costs[2], start);
+    (void)es_classifier_push(s->classifier, frame, &answered, scores);
+    add_cost(&hop[INFERENCE], start);
+    if (answered) {
+        es_stack_paint();
+        start = es_counter_now();
+        (void)es_recogniser_push(&s->recogniser, scores, 10 + 20 * s->frames, &word);
+        add_cost(&hop[RECOGNISER], start);
+    }
+    return answered;
+}
+
+/* Adds a hop's cost to that of all hops. */
+static void add_hop(cost total[PARTS], const cost hop[PARTS])
+{
+    int part;
+
+    for (part = 0; part < PARTS; part++) {
+        total[part].total += hop[part].total;
+        total[part].most = hop[part].total > total[part].most ? (uint32_t)hop[part].total : total[part].most;
+        total[part].stack = hop[part].stack > total[part].stack ? hop[part].stack : total[part].stack;
+    }
 }
 
 static int stream(const char *model_path, const char *samples_path, const char *scores_path)
 {
     static es_classifier classifier;
     static es_stream heard;
-    static cost costs[3];
+    static cost total[PARTS];
+    static cost hop[PARTS];
     const size_t ahead = ES_FRONTEND_WINDOW - ES_FRONTEND_STEP;
-    const size_t step = ES_RECOGNISER_HOP * ES_FRONTEND_STEP;
     size_t model_size;
     size_t size;
     size_t taken;
     const uint8_t *file = read_file(model_path, &model_size);
     const int16_t *samples = read_file(samples_path, &size);
+    int8_t none[ES_FRONTEND_CHANNELS_MAX];
     void *arena;
     int8_t *scores;
-    size_t hops;
+    size_t labels;
+    size_t steps;
+    size_t hops = 0;
     size_t i;
     es_status status;
 
-    if (file == NULL || samples == NULL || size / sizeof *samples < ahead + step) {
-        return fail("files", "cannot be read, or less than a hop of samples");
+    if (file == NULL || samples == NULL || size / sizeof *samples < ahead) {
+        return fail("files", "cannot be read, or less than a window of samples");
     }
     arena = malloc(ES_ARENA_BYTES);
     status = es_classifier_open(&classifier, file, model_size, arena, ES_ARENA_BYTES);
     if (status != ES_OK) {
         return fail(es_error_name(status), es_error_text(status));
     }
-    hops = (size / sizeof *samples - ahead) / step;
-    scores = malloc(hops * classifier.card.label_count);
+    labels = classifier.card.label_count;
+    steps = (size / sizeof *samples - ahead) / ES_FRONTEND_STEP;
+    scores = malloc((steps + 1) * labels);
     if (scores == NULL) {
         return fail("samples", "too many");
     }
     es_stream_reset(&heard, &classifier);
-    /* A window reaches beyond its step: what is ahead of the first hop completes no frame. */
-    (void)es_frontend_feed(&heard.samples, samples, ahead, &taken, heard.pending);
-    /* The first hop computes everything and is not counted. */
-    measure_hop(&heard, samples + ahead, step, scores, costs);
-    memset(costs, 0, sizeof costs);
-    for (i = 1; i < hops; i++) {
-        measure_hop(&heard, samples + ahead + i * step, step, scores + i * classifier.card.label_count, costs);
+    /* A window reaches beyond its step: what is ahead of the first step completes no frame. */
+    (void)es_frontend_feed(&heard.samples, samples, ahead, &taken, none);
+    for (i = 0; i < steps; i++) {
+        if (measure_step(&heard, samples + ahead + i * ES_FRONTEND_STEP, scores + hops * labels, hop)) {
+            hops++;
+            if (hops > 1) {
+                add_hop(total, hop);
+            }
+            memset(hop, 0, sizeof hop); /* the first hop computes everything and is not counted */
+        }
     }
-    (void)printf("{\"hops\":%lu,", (unsigned long)hops);
-    print_cost("front_end", &costs[0], (uint32_t)hops - 1);
-    print_cost("inference", &costs[1], (uint32_t)hops - 1);
-    print_cost("recogniser", &costs[2], (uint32_t)hops - 1);
+    if (hops < 2) {
+        return fail("samples", "less than two hops");
+    }
+    (void)printf("{\"hops\":%lu,\"hop_frames\":%lu,", (unsigned long)hops, (unsigned long)classifier.model.hop);
+    print_cost("front_end", &total[FRONT_END], (uint32_t)hops - 1);
+    print_cost("inference", &total[INFERENCE], (uint32_t)hops - 1);
+    print_cost("recogniser", &total[RECOGNISER], (uint32_t)hops - 1);
     (void)printf("\"macs\":%lu,\"arena_bytes\":%lu,\"stream_bytes\":%lu,\"model_bytes\":%lu}\n",
                  (unsigned long)es_incremental_macs(&classifier.model), (unsigned long)classifier.model.arena_size,
                  (unsigned long)sizeof heard, (unsigned long)sizeof classifier);
-    return write_file(scores_path, scores, hops * classifier.card.label_count) ? 0
-                                                                               : fail(scores_path, "cannot be written");
+    return write_file(scores_path, scores, hops * labels) ? 0 : fail(scores_path, "cannot be written");
 }
 
 int main(int argc, char **argv)

@@ -50,11 +50,14 @@ class Stream:
         self._library.c.es_incremental_reset(self._state, -128)
 
     def push(self, frames: np.ndarray, size: int) -> np.ndarray:
-        answer = np.empty(size, np.int8)
-        code = self._library.c.es_incremental_push(
-            self._state, _pointer(frames), _pointer(answer), ctypes.c_size_t(size)
-        )
-        self._library.check(code)
+        """The answer after a hop's frames."""
+        answer, answered = np.empty(size, np.int8), ctypes.c_bool()
+        for number, frame in enumerate(frames, 1):
+            code = self._library.c.es_incremental_push(
+                self._state, _pointer(frame), ctypes.byref(answered), _pointer(answer), ctypes.c_size_t(size)
+            )
+            self._library.check(code)
+            assert answered.value == (number == len(frames))
         return answer
 
     def run(self, window: np.ndarray, size: int) -> np.ndarray:

@@ -154,7 +154,7 @@ def _expected(words: list[recognise.Word], steps: int, brightness: dict[str, int
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("hop_frames", [2])
+@pytest.mark.parametrize("hop_frames", [1, 2, 3, 4])
 def test_words_are_shown_and_said(library, seed: int, hop_frames: int) -> None:
     # GIVEN a model that hears words in noise, more or less often
     of = EAGER | {"hop_frames": hop_frames}

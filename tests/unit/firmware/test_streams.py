@@ -165,5 +165,6 @@ def test_a_push_without_a_stream_is_refused(library) -> None:
     memory = ctypes.create_string_buffer(1 << 17)
     library.check(library.c.es_model_open(memory, model, ctypes.c_size_t(len(model))))
     # WHEN frames are pushed / THEN it says so
-    code = library.c.es_incremental_push(memory, b"\0" * 80, ctypes.create_string_buffer(4), ctypes.c_size_t(4))
+    answer, answered = ctypes.create_string_buffer(4), ctypes.c_bool()
+    code = library.c.es_incremental_push(memory, b"\0" * 80, ctypes.byref(answered), answer, ctypes.c_size_t(4))
     assert library.c.es_error_name(code) == b"ES_ERR_ARGUMENT"
