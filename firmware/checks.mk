@@ -83,7 +83,8 @@ $(ARM_OUT)/suites/golden.o: $(GOLDEN)/golden.h
 
 $(ARM_OUT)/suites/failing.elf: $(ARM_OUT)/suites/failing.o
 $(SUITES:%=$(ARM_OUT)/suites/%.elf): $(ARM_OUT)/suites/%.elf: $(ARM_OUT)/suites/test_%.o
-$(SUITES:%=$(ARM_OUT)/suites/%.elf) $(ARM_OUT)/suites/failing.elf: $(ARM_OUT)/suites/golden.o $(ARM_PORTABLE) port/mps2/mps2.ld
+$(SUITES:%=$(ARM_OUT)/suites/%.elf) $(ARM_OUT)/suites/failing.elf: $(ARM_OUT)/suites/golden.o $(ARM_PORTABLE) \
+	port/mps2/mps2.ld
 	@echo '  LD  $@'
 	@$(ARM)gcc $(ARM_CPU) $(ARM_LDFLAGS) -o $@ $(filter %.o,$^) -lm
 
@@ -125,7 +126,7 @@ stack: $(ARM_OUT)/stack.elf stack-limits.json
 
 # --- without running it ---------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard core/*.c core/kernels/*.c app/*.c crypto/*.c ota/*.c port/*.c port/host/*.c)
+C_FILES = $(wildcard core/*.c core/kernels/*.c app/*.c crypto/*.c ota/*.c ota/tuf/*.c port/*.c port/host/*.c)
 
 .PHONY: analyze analyze-host analyze-mps2 analyzed-host analyzed-mps2 cppcheck tidy
 # GCC's analyzer follows paths through functions; once for each of the two sets of kernels.
@@ -136,7 +137,7 @@ analyze-host:
 	@$(MAKE) --no-print-directory OUT=build/analyze CFLAGS="-O2 -fanalyzer" analyzed-host
 analyze-mps2:
 	@$(MAKE) --no-print-directory ARM_OUT=build/analyze-mps2 ARM_CFLAGS="$(ARM_CFLAGS) -fanalyzer" analyzed-mps2
-analyzed-host: $(OBJECTS) $(OUT)/port/host/main.o
+analyzed-host: $(OBJECTS) $(OUT)/port/host/main.o $(OUT)/port/host/tuf_main.o
 analyzed-mps2: $(ARM_PORTABLE) $(ARM_OUT)/port/mps2/main.o $(ARM_OUT)/port/mps2/measure.o
 
 cppcheck:

@@ -14,19 +14,25 @@ static es_status read_signed(const es_tuf_set *set, es_tuf_role role, const uint
     return status == ES_OK ? es_tuf_header_read(header, document, role) : status;
 }
 
+static void hash_bytes(const uint8_t *data, size_t size, uint8_t digest[ES_SHA256_BYTES])
+{
+    es_sha256 hash;
+
+    es_sha256_start(&hash);
+    es_sha256_add(&hash, data, size);
+    es_sha256_end(&hash, digest);
+}
+
 /* Length and hash of a file, as far as they are stated. */
 static es_status check_bytes(const es_tuf_entry *entry, const uint8_t *data, size_t size)
 {
     uint8_t digest[ES_SHA256_BYTES];
-    es_sha256 hash;
 
     if (entry->has_length && entry->length != size) {
         return ES_ERR_TUF_LENGTH;
     }
     if (entry->has_digest) {
-        es_sha256_start(&hash);
-        es_sha256_add(&hash, data, size);
-        es_sha256_end(&hash, digest);
+        hash_bytes(data, size, digest);
         if (memcmp(digest, entry->digest, sizeof digest) != 0) {
             return ES_ERR_TUF_HASH;
         }
@@ -98,11 +104,16 @@ es_status es_tuf_set_timestamp(es_tuf_set *set, const uint8_t *data, size_t size
     es_tuf_entry entry;
     es_tuf_value meta;
     es_tuf_value value;
+    uint8_t digest[ES_SHA256_BYTES];
     es_status status = es_tuf_set_check_root(set);
 
     *newer = false;
     if (set->has_snapshot) {
         return ES_ERR_ARGUMENT;
+    }
+    hash_bytes(data, size, digest);
+    if (status == ES_OK && set->has_timestamp && memcmp(digest, set->timestamp_digest, sizeof digest) == 0) {
+        return ES_OK;
     }
     if (status == ES_OK) {
         status = read_signed(set, ES_TUF_TIMESTAMP, data, size, &document, &header);
@@ -128,6 +139,7 @@ es_status es_tuf_set_timestamp(es_tuf_set *set, const uint8_t *data, size_t size
     *newer = true;
     set->has_timestamp = true;
     set->timestamp = header;
+    memcpy(set->timestamp_digest, digest, sizeof digest);
     set->snapshot_entry = entry;
     return es_tuf_set_check_timestamp(set);
 }

@@ -43,6 +43,7 @@ typedef struct {
     bool has_snapshot;
     bool has_targets;
     es_tuf_header timestamp;
+    uint8_t timestamp_digest[ES_SHA256_BYTES]; /* of the file's bytes */
     es_tuf_header snapshot;
     es_tuf_header targets;
     es_status snapshot_status; /* what is wrong with it by rule 5 */
@@ -62,7 +63,8 @@ es_status es_tuf_set_root(es_tuf_set *set, const uint8_t *data, size_t size);
 es_status es_tuf_set_check_root(const es_tuf_set *set);
 es_status es_tuf_set_check_timestamp(const es_tuf_set *set);
 
-/* *newer is false where the version is the trusted one's, which stays. */
+/* *newer is false where the version is the trusted one's, which stays. The very
+ * file that is trusted is known by its bytes: no signature is verified again. */
 es_status es_tuf_set_timestamp(es_tuf_set *set, const uint8_t *data, size_t size, bool *newer);
 
 /* `stored` is for a snapshot that was trusted before: it goes in by rule 5 even
