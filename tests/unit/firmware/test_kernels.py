@@ -74,6 +74,54 @@ def test_depthwise_conv_2d(library, window, convolution, depth, multiplier, seed
         _assert_identical(library, model, seed=seed)
 
 
+few = settings(many, max_examples=25)
+
+
+@few
+@given(kernel=st.sampled_from([(1, 1), (9, 1), (3, 3), (1, 4), (5, 2)]), depth=st.sampled_from([1, 16, 37, 64, 150]),
+       size=st.tuples(st.integers(5, 14), st.integers(1, 9)), stride=st.sampled_from([(1, 1), (2, 2), (2, 1)]),
+       channels=st.integers(1, 7), same=st.booleans(), batch=st.integers(1, 2), points=zero_points,
+       seed=st.integers(0, 2**32 - 1))  # fmt: skip
+def test_filters_of_one_to_thousands_of_taps(library, kernel, depth, size, stride, channels, same, batch, points, seed):
+    model = models.conv_model(
+        np.random.default_rng(seed), height=size[0], width=size[1], depth=depth, channels=channels, kernel=kernel,
+        stride=stride, same=same, batch=batch, zero_points=points,
+    )  # fmt: skip
+    if model is not None:
+        _assert_identical(library, model, 3, seed)
+
+
+@few
+@given(kernel=st.sampled_from([(9, 1), (3, 3), (1, 9), (10, 1), (2, 5), (7, 7)]), depth=st.integers(1, 21),
+       size=st.tuples(st.integers(1, 50), st.sampled_from([1, 1, 2, 7, 20, 45])),
+       stride=st.sampled_from([(1, 1), (2, 2), (3, 1)]), dilation=st.sampled_from([(1, 1), (1, 1), (2, 1)]),
+       same=st.booleans(), batch=st.integers(1, 2), points=zero_points, activation=st.integers(0, 3),
+       seed=st.integers(0, 2**32 - 1))  # fmt: skip
+def test_long_lines_of_depthwise_filters(
+    library, kernel, depth, size, stride, dilation, same, batch, points, activation, seed
+):
+    model = models.conv_model(
+        np.random.default_rng(seed), depthwise=True, height=size[0], width=size[1], depth=depth, channels=depth,
+        kernel=kernel, stride=stride, dilation=dilation, same=same, batch=batch, zero_points=points,
+        activation=activation,
+    )  # fmt: skip
+    if model is not None:
+        _assert_identical(library, model, 3, seed)
+
+
+@few
+@given(kernel=st.sampled_from([(3, 3), (9, 1), (2, 1)]), depth=st.integers(1, 6), depthwise=st.booleans(),
+       scale_out=st.sampled_from([2.0**-12, 2.0**-9, 2.0**-3, 2.0**10, 2.0**14]),
+       most_bias=st.sampled_from([1, 2**20, 2**29, 2**30, 2**31 - 2**24]), seed=st.integers(0, 2**32 - 1))  # fmt: skip
+def test_multipliers_and_biases_of_any_size(library, kernel, depth, depthwise, scale_out, most_bias, seed):
+    """Shifts to the left and far to the right, sums up to the last bit."""
+    model = models.conv_model(
+        np.random.default_rng(seed), depthwise=depthwise, depth=depth, channels=depth, kernel=kernel,
+        scale_out=scale_out, most_bias=most_bias if scale_out >= 1 else 1 + most_bias % 2**20,
+    )  # fmt: skip
+    _assert_identical(library, model, 3, seed)
+
+
 @many
 @given(batch=st.integers(1, 3), depth=st.integers(1, 70), units=st.integers(1, 9), activation=st.integers(0, 3),
        points=zero_points, per_channel=st.booleans(), bias=st.booleans(), seed=st.integers(0, 2**32 - 1))  # fmt: skip

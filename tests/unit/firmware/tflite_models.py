@@ -111,14 +111,14 @@ def _window_size(size: int, extent: int, stride: int, same: bool) -> int:
 
 def conv_model(rng, *, depthwise=False, height=7, width=6, depth=3, channels=4, kernel=(3, 3), stride=(1, 1),
                dilation=(1, 1), same=True, activation=0, zero_points=(-5, 3), per_channel=True, bias=True,
-               groups=1) -> bytes | None:  # fmt: skip
+               groups=1, batch=1, scale_out=None, most_bias=3000) -> bytes | None:  # fmt: skip
     """One convolution; None where the filter does not fit the input."""
     extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     if not same and (extents[0] > height or extents[1] > width):
         return None
     out = [_window_size(s, e, t, same) for s, e, t in zip((height, width), extents, stride, strict=True)]
     model = ModelBuilder()
-    x = model.tensor((1, height, width, depth), rng.uniform(0.01, 0.2), zero_points[0])
+    x = model.tensor((batch, height, width, depth), rng.uniform(0.01, 0.2), zero_points[0])
     scales = rng.uniform(0.001, 0.02, channels) if per_channel else rng.uniform(0.001, 0.02)
     if depthwise:
         shape = (1, *kernel, channels)
@@ -136,8 +136,9 @@ def conv_model(rng, *, depthwise=False, height=7, width=6, depth=3, channels=4, 
     w = model.tensor(shape, scales, 0, rng.integers(-127, 128, shape), dimension=3 if depthwise else 0)
     inputs = [x, w]
     if bias:
-        inputs.append(model.tensor((channels,), None, 0, rng.integers(-3000, 3000, channels), INT32))
-    y = model.tensor((1, *out, channels), rng.uniform(0.02, 0.3), zero_points[1])
+        biases = rng.integers(-most_bias, most_bias, channels)
+        inputs.append(model.tensor((channels,), None, 0, biases, INT32))
+    y = model.tensor((batch, *out, channels), scale_out or rng.uniform(0.02, 0.3), zero_points[1])
     if depthwise:
         model.operator(CODES.DEPTHWISE_CONV_2D, inputs, [y], table, OPTIONS.DepthwiseConv2DOptions, 2)
     else:
