@@ -36,6 +36,19 @@ static bool open_stream(const golden_model *g, uint16_t hop, bool keep)
     return true;
 }
 
+/* Pushes a hop's frames; the last of them, and no other, is answered. */
+static void push_hop(const int8_t *frames, uint32_t frame, uint16_t hop, size_t output_size)
+{
+    uint16_t i;
+
+    for (i = 0; i < hop; i++) {
+        bool answered;
+
+        assert_int_equal(es_incremental_push(&stream, frames + i * frame, &answered, found, output_size), ES_OK);
+        assert_int_equal(answered, i + 1 == hop);
+    }
+}
+
 static void compare_hops(const golden_model *g, uint16_t hop, uint64_t *random)
 {
     const uint32_t frame = g->input_size / (uint32_t)stream.tensors[stream.input].shape[1];
@@ -49,7 +62,7 @@ static void compare_hops(const golden_model *g, uint16_t hop, uint64_t *random)
         for (k = g->input_size - moved; k < g->input_size; k++) {
             window[k] = (int8_t)(uint8_t)next_random(random);
         }
-        assert_int_equal(es_incremental_push(&stream, window + g->input_size - moved, found, g->output_size), ES_OK);
+        push_hop(window + g->input_size - moved, frame, hop, g->output_size);
         assert_int_equal(es_model_run(&whole, window, g->input_size, wanted, g->output_size), ES_OK);
         assert_same(g->name, found, wanted, g->output_size);
     }
@@ -117,6 +130,7 @@ static void what_is_no_stream_is_refused(void **state)
 {
     const golden_model *g = &golden_models[0];
     const uint16_t frames = 9;
+    bool answered;
 
     (void)state;
     assert_int_equal(es_model_open(&stream, g->file, g->size), ES_OK);
@@ -124,12 +138,12 @@ static void what_is_no_stream_is_refused(void **state)
     assert_int_equal(es_incremental_plan(&stream, frames, frames + 1, ARENA), ES_ERR_ARGUMENT);
     assert_int_equal(es_incremental_plan(&stream, 10007, 1, ARENA), ES_ERR_INPUT_SIZE);
     assert_int_equal(es_incremental_plan(&stream, frames, 1, ARENA), ES_OK);
-    assert_int_equal(es_incremental_push(&stream, window, found, g->output_size), ES_ERR_ARENA);
+    assert_int_equal(es_incremental_push(&stream, window, &answered, found, g->output_size), ES_ERR_ARENA);
     assert_int_equal(es_model_open(&stream, g->file, g->size), ES_OK);
     assert_int_equal(es_model_load(&stream, stream_words, ARENA), ES_OK);
-    assert_int_equal(es_incremental_push(&stream, window, found, g->output_size), ES_ERR_ARGUMENT);
+    assert_int_equal(es_incremental_push(&stream, window, &answered, found, g->output_size), ES_ERR_ARGUMENT);
     assert_true(open_stream(g, 1, true));
-    assert_int_equal(es_incremental_push(&stream, window, found, g->output_size - 1), ES_ERR_OUTPUT_SIZE);
+    assert_int_equal(es_incremental_push(&stream, window, &answered, found, g->output_size - 1), ES_ERR_OUTPUT_SIZE);
 }
 
 int main(void)

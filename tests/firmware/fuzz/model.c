@@ -78,19 +78,25 @@ static void answer(int8_t *output, uint8_t filling)
 static void listen(int8_t *output)
 {
     const uint32_t in = model.tensors[model.input].elements;
-    const uint32_t hop = in / model.frames * model.hop;
+    const uint32_t frame = in / model.frames;
     uint8_t *arena = block(model.arena_size, 0x5a);
     int8_t *input = block(in, 0);
+    bool answered;
     uint32_t i;
+    uint16_t k;
 
     if (es_model_load(&model, arena, model.arena_size) != ES_OK) {
         abort();
     }
     es_incremental_reset(&model, -128);
     for (i = 1; i <= HOPS; i++) {
-        fill(input, in, i * hop);
-        if (es_incremental_push(&model, input + in - hop, output, model.tensors[model.output].elements) != ES_OK) {
-            abort();
+        fill(input, in, i * model.hop * frame);
+        for (k = model.hop; k > 0; k--) {
+            if (es_incremental_push(&model, input + in - k * frame, &answered, output,
+                                    model.tensors[model.output].elements) != ES_OK ||
+                answered != (k == 1)) {
+                abort();
+            }
         }
     }
     free(arena);
