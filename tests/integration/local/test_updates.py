@@ -1,0 +1,183 @@
+"""Signed updates on the deployed application: made by the command line, signed in KMS, read over HTTP by python-tuf."""
+
+import hashlib
+import json
+import os
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tuf.ngclient import Updater
+
+from earshot import keys
+from earshot.errors import EarshotError
+from earshot.target import Target
+
+ROOT = Path(__file__).resolve().parents[3]
+BOARDS = ("CY8CPROTO_062_4343W", "CY8CKIT_062S2_43012")
+STACK = "earshot-updates"
+
+
+def sam(cloud, *arguments):
+    environment = {
+        **os.environ, **cloud.tool_environment(), "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0",
+        "EARSHOT_BUILD_FOR": "host", "PYTHON": str(ROOT / ".venv/lambda/bin/python"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [ROOT / ".venv/sam/bin/sam", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def deploy(cloud, built, update_keys):
+    sam(
+        cloud, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--stack-name", STACK,
+        "--template-file", built / "template.yaml", "--no-fail-on-empty-changeset",
+        "--parameter-overrides", f"UpdateKeys={update_keys}",
+        f"Boards={','.join(BOARDS)}",
+    )  # fmt: skip
+    return Target(STACK, cloud.url, region="us-east-1")
+
+
+class Board:
+    """A client over HTTP, with the state of its last refresh."""
+
+    def __init__(self, folder, target, root):
+        self.folder, self.root = folder, root
+        folder.mkdir()
+        self.url = f"http://{target.outputs['ReleasesDomain']}/tuf"
+
+    def refresh(self):
+        updater = Updater(
+            str(self.folder), f"{self.url}/metadata/", str(self.folder), f"{self.url}/targets/", bootstrap=self.root
+        )
+        updater.refresh()
+        return updater
+
+    def version(self, board=BOARDS[0]):
+        """What is offered, downloaded and checked."""
+        updater = self.refresh()
+        target = updater.get_targetinfo(f"{board}/model.img")
+        if target is None:
+            return None
+        assert Path(updater.download_target(target)).read_bytes() == image(target.custom["version"], board)
+        return target.custom["version"]
+
+
+def image(version, board):
+    return f"image {version} of {board} ".encode() * 1000
+
+
+def release(target, version, *boards):
+    """As convert_firmware leaves a release behind."""
+    s3, bucket = target.client("s3"), target.outputs["ReleasesBucket"]
+    for board in boards:
+        data = image(version, board)
+        record = {
+            "version": version, "board": board, "frontend": "micro-7b49ead9",
+            "image": {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()},
+        }  # fmt: skip
+        s3.put_object(Bucket=bucket, Key=f"{version}/{board}/model.img", Body=data)
+        s3.put_object(Bucket=bucket, Key=f"{version}/{board}/release.json", Body=json.dumps(record))
+        s3.put_object(Bucket=bucket, Key=f"{board}/ota_update.json", Body=json.dumps({"Version": version}))
+
+
+def invoke(target, function, event):
+    answer = target.client("lambda").invoke(FunctionName=f"{STACK}-{function}", Payload=json.dumps(event).encode())
+    said = json.load(answer["Payload"])
+    assert "FunctionError" not in answer, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def built(cloud, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    sam(cloud, "build", "--build-dir", folder)
+    return folder
+
+
+def test_signed_updates_from_the_first_key_to_the_next_generation(cloud, built, tmp_path):
+    # GIVEN a stack without a root, where releases go out as before
+    target = deploy(cloud, built, "first")
+    release(target, "1.0.1", *BOARDS)
+    assert invoke(target, "convert-firmware", {"refresh": "due"})["written"] == []
+    with pytest.raises(EarshotError, match="keys init"):
+        list(keys.show(target))
+
+    # WHEN somebody makes a root of three keys, two of which are to sign the next
+    made = keys.NewKeys(tmp_path / "keys", 3, 1, "secret")
+    root = keys.init(target, made.signers, 2, made=made)
+    # THEN a board that knows it gets what was released before
+    board = Board(tmp_path / "board", target, root)
+    assert [board.version(kind) for kind in BOARDS] == ["1.0.1", "1.0.1"]
+    # AND key files are their owner's alone
+    files = sorted((tmp_path / "keys").iterdir())
+    assert [(path.name, path.stat().st_mode & 0o777) for path in files] == [
+        (f"root-v1-{number}.pem", 0o600) for number in (1, 2, 3)
+    ]
+    assert all(b"ENCRYPTED" in path.read_bytes() for path in files)
+    # AND there is no second first root
+    with pytest.raises(EarshotError, match="there is a root already"):
+        keys.init(target, made.signers, 2)
+
+    # WHEN publishers and the daily renewal meet, and the board polls all the while
+    release(target, "1.0.2", *BOARDS)
+    polls, over = [], threading.Event()
+
+    def poll():
+        while not over.is_set():
+            polls.append(board.version())
+
+    with ThreadPoolExecutor(6) as pool:
+        polling = pool.submit(poll)
+        written = [pool.submit(invoke, target, "convert-firmware", {"refresh": "all"}) for _ in range(3)]
+        written += [pool.submit(invoke, target, "refresh-timestamp", {}) for _ in range(2)]
+        for each in written:
+            each.result()
+        over.set()
+        polling.result()  # it never refused
+    # THEN it went from one version to the other, and each writer has a timestamp of its own
+    assert polls == sorted(polls)
+    assert board.version() == "1.0.2"
+    assert {role.name: role.version for role in keys.show(target)}["timestamp"] == 6
+
+    # WHEN one holder alone would make a root THEN that is refused, and so is a stack without other keys
+    holders = keys.load(files[:2], "secret")
+    with pytest.raises(EarshotError, match="1 of the 2 signatures"):
+        keys.rotate(target, holders[:1])
+    with pytest.raises(EarshotError, match="first-to-second"):
+        keys.rotate(target, holders, online=True)
+    # WHEN the stack gets its second generation of keys, and the root names them
+    target = deploy(cloud, built, "first-to-second")
+    assert board.version() == "1.0.2"
+    assert keys.rotate(target, holders, online=True) == 2
+    # THEN the board with its old state follows, and the first generation can go
+    assert board.version() == "1.0.2"
+    target = deploy(cloud, built, "second")
+    release(target, "1.0.3", BOARDS[0])
+    invoke(target, "convert-firmware", {"refresh": "due"})
+    invoke(target, "refresh-timestamp", {})
+    assert [board.version(kind) for kind in BOARDS] == ["1.0.3", "1.0.2"]
+
+    # WHEN the root gets other keys
+    successors = keys.NewKeys(tmp_path / "keys", 1, 3, "secret")
+    assert keys.rotate(target, holders, successors, 1) == 3
+    # THEN old and new boards follow, and the old keys make no root
+    assert board.version() == "1.0.3"
+    assert Board(tmp_path / "new", target, root).version() == "1.0.3"
+    with pytest.raises(EarshotError, match="0 of the 1 signatures"):
+        keys.rotate(target, holders)
+    assert keys.rotate(target, keys.load([tmp_path / "keys/root-v3-1.pem"], "secret")) == 4
+
+    # AND what boards were offered before is still there for those that are late
+    old = hashlib.sha256(image("1.0.1", BOARDS[0])).hexdigest()
+    there = target.client("s3").list_objects_v2(Bucket=target.outputs["ReleasesBucket"], Prefix="tuf/targets/")
+    assert f"tuf/targets/{BOARDS[0]}/{old}.model.img" in [item["Key"] for item in there["Contents"]]
