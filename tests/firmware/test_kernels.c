@@ -154,7 +154,7 @@ static void an_output_written_as_a_whole_stays_in_its_place(void **state)
     }
 }
 
-/* --- overlapping memory ------------------------------------------------------------------------------------------ */
+/* --- overlapping memory ----------------------------------------------------------------------------------------- */
 
 /* Input rows that output rows [first, end) are made of, by the operator's rule. */
 static es_rows needed(const single *s, int32_t first, int32_t end)

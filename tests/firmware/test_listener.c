@@ -16,7 +16,7 @@ static es_classifier classifier;
 static es_listener listener;
 static uint32_t arena[ES_ARENA_BYTES / 4];
 
-/* --- the ring ------------------------------------------------------------------------------------------------------- */
+/* --- the ring --------------------------------------------------------------------------------------------------- */
 
 /* Samples are numbered: what comes out is what went in, in order, less the gaps that are told. */
 static void a_ring_gives_what_it_was_given(void **state)
@@ -79,7 +79,7 @@ static void a_ring_tells_a_gap_once(void **state)
     assert_int_equal(lost, 0);
 }
 
-/* --- the listener --------------------------------------------------------------------------------------------------- */
+/* --- the listener ----------------------------------------------------------------------------------------------- */
 
 static char text[TEXT];
 static size_t text_size;
@@ -175,7 +175,7 @@ static void words_are_shown_and_said(void **state)
     static es_playback playback;
     es_audio audio;
     unsigned words[2] = {0, 0};
-    bool ended = false;
+    bool ended;
     size_t clip;
 
     (void)state;
@@ -261,7 +261,7 @@ static void models_that_cannot_hear_are_refused_with_a_line(void **state)
     assert_int_equal(es_listener_open(&classifier, g->file, g->size, arena, sizeof arena, &uart), ES_ERR_FRONTEND);
 }
 
-/* --- clips ---------------------------------------------------------------------------------------------------------- */
+/* --- clips ------------------------------------------------------------------------------------------------------ */
 
 static void the_loudest_second_is_the_clip(void **state)
 {

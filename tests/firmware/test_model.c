@@ -100,7 +100,7 @@ static void two_models_do_not_disturb_each_other(void **state)
     }
 }
 
-/* --- who may share memory, found without the planner's own notes ------------------------------------------------- */
+/* --- who may share memory, found without the planner's own notes ------------------------------------------------ */
 
 static bool reads(const es_node *n, int tensor)
 {
@@ -234,7 +234,7 @@ static void no_living_memory_is_given_away(void **state)
     }
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------------- */
+/* --- refusals --------------------------------------------------------------------------------------------------- */
 
 static void every_truncation_is_refused(void **state)
 {

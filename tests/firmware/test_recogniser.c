@@ -95,7 +95,7 @@ static void the_average_must_exceed_the_threshold(void **state)
     assert_int_equal(word.score, 200);
 }
 
-/* --- the rule of recogniser.h with all results kept in a list ----------------------------------------------------- */
+/* --- the rule of recogniser.h with all results kept in a list --------------------------------------------------- */
 
 enum { PUSHES = 3000 };
 

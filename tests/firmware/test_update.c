@@ -8,7 +8,7 @@
 #include "ota/image.h"
 #include "ota/journal.h"
 
-/* --- a flash in memory that loses its power ------------------------------------------------------------------------ */
+/* --- a flash in memory that loses its power --------------------------------------------------------------------- */
 
 enum { BLOCK = 4096, ROW = 8 };
 
@@ -94,7 +94,7 @@ static void erase_all(void)
     operations = -1;
 }
 
-/* --- cryptography --------------------------------------------------------------------------------------------------- */
+/* --- cryptography ----------------------------------------------------------------------------------------------- */
 
 static void hex(const char *text, uint8_t *bytes)
 {
@@ -157,7 +157,7 @@ static void a_signature_is_made_and_checked(void **state)
     assert_false(es_p256_verify(point, digest, signature));
 }
 
-/* --- the image ------------------------------------------------------------------------------------------------------ */
+/* --- the image -------------------------------------------------------------------------------------------------- */
 
 static bool knows_frontend(const char *id)
 {
@@ -241,7 +241,7 @@ static void no_damaged_image_is_taken(void **state)
     assert_int_equal(verify(&rules, golden_image_size), ES_OK);
 }
 
-/* --- the journal ---------------------------------------------------------------------------------------------------- */
+/* --- the journal ------------------------------------------------------------------------------------------------ */
 
 static es_journal journal;
 
