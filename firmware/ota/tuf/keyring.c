@@ -240,7 +240,7 @@ es_status es_tuf_root_verify(const es_tuf_root *root, es_tuf_role role, const es
             count++;
         }
     }
-    return count < root->threshold[role] ? ES_ERR_TUF_THRESHOLD : ES_OK;
+    return count == 0 || count < root->threshold[role] ? ES_ERR_TUF_THRESHOLD : ES_OK;
 }
 
 bool es_tuf_root_revokes(const es_tuf_root *before, const es_tuf_root *after, es_tuf_role role)

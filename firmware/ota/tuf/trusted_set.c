@@ -51,7 +51,13 @@ es_status es_tuf_set_open(es_tuf_set *set, const uint8_t *data, size_t size, uin
     if (status == ES_OK) {
         status = es_tuf_root_read(&set->root, &document);
     }
-    return status == ES_OK ? es_tuf_root_verify(&set->root, ES_TUF_ROOT, &document) : status;
+    if (status == ES_OK) {
+        status = es_tuf_root_verify(&set->root, ES_TUF_ROOT, &document);
+    }
+    if (status != ES_OK) {
+        memset(&set->root, 0, sizeof set->root); /* trusts nobody */
+    }
+    return status;
 }
 
 es_status es_tuf_set_root(es_tuf_set *set, const uint8_t *data, size_t size)

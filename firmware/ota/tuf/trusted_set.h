@@ -54,7 +54,8 @@ typedef struct {
 } es_tuf_set;
 
 /* Begins with a root that is trusted because of where it comes from; it must be
- * signed by itself all the same, and may have expired. */
+ * signed by itself all the same, and may have expired. After an error nothing else
+ * goes in. */
 es_status es_tuf_set_open(es_tuf_set *set, const uint8_t *data, size_t size, uint64_t now);
 
 es_status es_tuf_set_root(es_tuf_set *set, const uint8_t *data, size_t size);

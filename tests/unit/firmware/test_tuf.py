@@ -608,6 +608,35 @@ def test_a_root_that_is_not_signed_by_itself_is_not_installed(library, repositor
     assert device.stored == {}
 
 
+def test_files_go_in_in_their_order_alone(library, repository):
+    # GIVEN a set that was opened with a root, and one that refused to be
+    opened, refused = ctypes.create_string_buffer(16384), ctypes.create_string_buffer(16384)
+    newer = ctypes.c_bool()
+    files = repository.files
+    argument, threshold = 1, "ES_ERR_TUF_THRESHOLD"
+
+    def give(step: str, into, name: str, *more) -> int:
+        return getattr(library.c, f"es_tuf_set_{step}")(into, files[name], ctypes.c_size_t(len(files[name])), *more)
+
+    assert give("open", opened, "1.root.json", ctypes.c_uint64(NOW)) == 0
+    assert give("open", refused, "timestamp.json", ctypes.c_uint64(NOW)) != 0
+    # THEN what comes too early is refused
+    assert give("snapshot", opened, "1.snapshot.json", False) == argument
+    assert give("targets", opened, "1.targets.json") == argument
+    # AND what comes too late
+    assert give("timestamp", opened, "timestamp.json", ctypes.byref(newer)) == 0
+    assert give("root", opened, "1.root.json") == argument
+    assert give("snapshot", opened, "1.snapshot.json", False) == 0
+    assert give("timestamp", opened, "timestamp.json", ctypes.byref(newer)) == argument
+    assert give("targets", opened, "1.targets.json") == 0
+    assert give("snapshot", opened, "1.snapshot.json", False) == argument
+    assert give("targets", opened, "1.targets.json") == argument
+    # AND nothing goes into a set without a root
+    code = give("root", refused, "1.root.json")
+    assert library.c.es_error_name(code) == threshold.encode()
+    assert give("timestamp", refused, "timestamp.json", ctypes.byref(newer)) != 0
+
+
 def test_a_stolen_key_is_taken_away_by_a_new_root(repository, device):
     # GIVEN a thief of the targets key who publishes
     device.refresh()
