@@ -32,6 +32,7 @@
 #define ES_INCREMENTAL_H
 
 #include "model.h"
+#include "small.h"
 
 /* Plans an opened model's arena for a stream: its input holds `frames` frames,
  * and `hop` new ones come at a time (1..frames). Of what is worth keeping from hop
@@ -40,11 +41,11 @@
  * m->arena_size tells what es_model_load will need.
  * ES_ERR_INPUT_SIZE: the input is not a number of whole frames;
  * ES_ERR_ARGUMENT: the hop is not in the window. */
-es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, size_t arena_size);
+ES_SMALL es_status es_incremental_plan(es_model *m, uint16_t frames, uint16_t hop, size_t arena_size);
 
 /* Begins a stream: all frames of the window hold `value`. After es_model_load;
  * es_model_run does so, too, with a window of its own. */
-void es_incremental_reset(es_model *m, int8_t value);
+ES_SMALL void es_incremental_reset(es_model *m, int8_t value);
 
 /* Takes the next frame. With the hop's last one the output of what the window
  * holds now is computed, and *answered is true. ES_ERR_ARENA before es_model_load,
@@ -52,6 +53,6 @@ void es_incremental_reset(es_model *m, int8_t value);
 es_status es_incremental_push(es_model *m, const int8_t *frame, bool *answered, int8_t *output, size_t output_size);
 
 /* Multiply-accumulates of one hop. */
-uint64_t es_incremental_macs(const es_model *m);
+ES_SMALL uint64_t es_incremental_macs(const es_model *m);
 
 #endif

@@ -24,10 +24,11 @@
 #define ES_PLANNER_H
 
 #include "model.h"
+#include "small.h"
 
 /* Plans the places of outputs, scratch, constants and input, the direction of
  * each operator, and the arena's size. What n->shift and m->frames say is kept
  * between runs has memory of its own. May be called again. */
-void es_plan_arena(es_model *m);
+ES_SMALL void es_plan_arena(es_model *m);
 
 #endif
