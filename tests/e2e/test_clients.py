@@ -1,12 +1,16 @@
 """Programs that others wrote, on the stack that the demonstration left: they meet what they meet on AWS."""
 
+import hashlib
 import json
 import shutil
 import subprocess
 import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 from stage import DEMO, ROOT, run
+from tuf.ngclient import Updater
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,21 @@ def test_aws_s3_cp_drops_a_clip_that_is_taken_in(demo):
         time.sleep(1)
     else:
         raise AssertionError(demo.earshot("runs"))
+
+
+def test_python_tuf_gets_what_the_board_runs(demo, tmp_path):
+    # GIVEN the root that the demonstration made WHEN TUF's own client follows it, for a board of each kind
+    root = (DEMO / "keys/root.json").read_bytes()
+    updates = f"http://{demo.outputs['ReleasesDomain']}/tuf"
+    updater = Updater(str(tmp_path), f"{updates}/metadata/", str(tmp_path), f"{updates}/targets/", bootstrap=root)
+    for board in demo.outputs["Boards"].split(","):
+        target = updater.get_targetinfo(f"{board}/model.img")
+        # THEN it downloads what the job document offers
+        with urllib.request.urlopen(f"http://{demo.outputs['ReleasesDomain']}/{board}/ota_update.json") as answer:
+            document = json.load(answer)
+        image = Path(updater.download_target(target)).read_bytes()
+        assert (target.custom["board"], target.custom["version"]) == (board, document["Version"])
+        assert hashlib.sha256(image).hexdigest() == document["Sha256"]
 
 
 def test_aws_lists_training_jobs(demo):

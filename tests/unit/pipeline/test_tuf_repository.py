@@ -364,6 +364,19 @@ def test_after_a_theft_the_metadata_begins_anew():
     assert client.version(ONE) == "1.0.1"
 
 
+@pytest.mark.parametrize("lost", ["2.snapshot.json", "2.targets.json"])
+def test_what_is_lost_is_made_anew_and_no_version_falls(lost):
+    # GIVEN metadata of which a file was lost, and clients from before
+    stack = published("1.0.1", "1.0.2")
+    client = stack.client()
+    client.refresh()
+    del stack.files.content[METADATA + lost]
+    # WHEN what was released is published anew THEN clients from before and new ones take it
+    outcome = stack.files.carry_out(stack.publish(image("1.0.2"), anew=True))
+    assert outcome.versions == {"root": 1, "targets": 3, "snapshot": 3, "timestamp": 3}
+    assert (client.version(ONE), stack.client().version(ONE)) == ("1.0.2", "1.0.2")
+
+
 def test_two_of_three_root_keys_make_a_root():
     # GIVEN a root of three keys, two of which are needed, and a client with its state
     stack = Stack(threshold=2, root_keys=3)

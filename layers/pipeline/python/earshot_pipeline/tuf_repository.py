@@ -24,7 +24,7 @@ What holds at every moment, also between two writes of this and any number of ot
 
 import copy
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,6 +176,9 @@ class _State:
     snapshot: Metadata[Snapshot] | None = None
     targets: Metadata[Targets] | None = None
     known: Any = None
+    # The lowest numbers that new files may take.
+    next_snapshot: int = 1
+    next_targets: int = 1
 
 
 # -- the protocol ----------------------------------------------------------------------------------------------------
@@ -234,16 +237,17 @@ def _read(*, anew: bool) -> Generator[Request, Any, _State | None]:
     stored: File | None = yield Read(TIMESTAMP)
     if stored is None:
         return _State(root)
+    state = _State(root, known=stored.tag)
     try:
         timestamp = _trusted(root, Timestamp, stored.data, TIMESTAMP)
-        snapshot = yield from _read_signed(root, Snapshot, timestamp.signed.snapshot_meta.version)
-        entry = snapshot.signed.meta[_TARGETS_ENTRY]
-        targets = yield from _read_signed(root, Targets, entry.version)
+        state = replace(state, timestamp=timestamp, next_snapshot=timestamp.signed.snapshot_meta.version + 1)
+        snapshot = yield from _read_signed(root, Snapshot, state.next_snapshot - 1)
+        state = replace(state, snapshot=snapshot, next_targets=snapshot.signed.meta[_TARGETS_ENTRY].version + 1)
+        return replace(state, targets=(yield from _read_signed(root, Targets, state.next_targets - 1)))
     except UntrustedMetadataError:
         if anew:
-            return _State(root, known=stored.tag)
+            return state
         raise
-    return _State(root, timestamp, snapshot, targets, stored.tag)
 
 
 def _read_root() -> Generator[Request, Any, Root | None]:
@@ -362,14 +366,14 @@ def _write(
     if targets_wanted and signers.targets:
         signed = copy.deepcopy(state.targets.signed) if state.targets else Targets()
         signed.targets, signed.expires = dict(merged), expiries[Targets.type]
-        targets = yield from _claim(Metadata(signed), state.targets, signers.targets, written)
+        targets = yield from _claim(Metadata(signed), state.next_targets, signers.targets, written)
     assert targets is not None
     snapshot = state.snapshot
     if snapshot is None or targets is not state.targets or renew or _ends_soon(snapshot, lifetimes.snapshot, now):
         signed_snapshot = copy.deepcopy(state.snapshot.signed) if state.snapshot else Snapshot()
         signed_snapshot.meta[_TARGETS_ENTRY] = MetaFile(targets.signed.version)
         signed_snapshot.expires = expiries[Snapshot.type]
-        snapshot = yield from _claim(Metadata(signed_snapshot), state.snapshot, signers.online, written)
+        snapshot = yield from _claim(Metadata(signed_snapshot), state.next_snapshot, signers.online, written)
     timestamp = state.timestamp
     targets_due = targets_wanted and targets is state.targets
     if snapshot is not state.snapshot or timestamp_wanted or _ends_soon(timestamp, lifetimes.timestamp, now):
@@ -392,11 +396,11 @@ def _ends_soon(metadata: Metadata[Any] | None, life: timedelta, now: datetime) -
 
 
 def _claim(
-    metadata: Metadata[Any], before: Metadata[Any] | None, signers: Sequence[Signer], written: list[str]
+    metadata: Metadata[Any], first: int, signers: Sequence[Signer], written: list[str]
 ) -> Generator[Request, Any, Metadata[Any]]:
-    """Write metadata under the next number that nobody has taken."""
+    """Write metadata under the first number, from `first` on, that nobody has taken."""
     signed: Signed = metadata.signed
-    signed.version = before.signed.version + 1 if before else 1
+    signed.version = first
     while True:
         key = f"{METADATA}{signed.version}.{signed.type}.json"
         if (yield Claim(key, _signed_bytes(metadata, signers))):
