@@ -134,13 +134,15 @@ es_status es_journal_commit(es_journal *j, const es_record *state)
     if (status == ES_OK && memcmp(&check, &r, sizeof r) != 0) {
         status = ES_ERR_FLASH;
     }
-    if (status != ES_OK) {
-        return status;
+    if (status == ES_OK) {
+        j->state = r;
+        j->half = half;
     }
-    j->state = r;
-    j->half = half;
-    j->next = offset + ES_RECORD_BYTES < half_offset(half) + ES_JOURNAL_HALF ? offset + ES_RECORD_BYTES : 0;
-    return ES_OK;
+    if (half == j->half) {
+        /* Also after an error: what was written by half is not erased any more. */
+        j->next = offset + ES_RECORD_BYTES < half_offset(half) + ES_JOURNAL_HALF ? offset + ES_RECORD_BYTES : 0;
+    }
+    return status;
 }
 
 uint32_t es_slot_offset(uint8_t slot)

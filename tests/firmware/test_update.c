@@ -320,6 +320,28 @@ static void a_power_cut_leaves_the_state_before_or_after(void **state)
     }
 }
 
+/* Not only a power cut: a flash that fails once leaves a journal that goes on without a restart. */
+static void after_a_failed_write_the_next_one_counts(void **state)
+{
+    uint32_t records;
+
+    (void)state;
+    for (records = 1; records <= 66; records++) {
+        es_record r;
+
+        fill(records);
+        r = journal.state;
+        r.report_counter = 1000;
+        operations = records % 5 == 0 ? 2 : 30;
+        assert_int_equal(es_journal_commit(&journal, &r), ES_ERR_FLASH);
+        operations = -1;
+        assert_int_equal(journal.state.report_counter, records);
+        assert_int_equal(es_journal_commit(&journal, &r), ES_OK);
+        assert_int_equal(journal.state.report_counter, 1000);
+        assert_int_equal(reopened_counter(), 1000);
+    }
+}
+
 static void the_last_rejected_digests_are_remembered(void **state)
 {
     uint8_t digest[ES_SHA256_BYTES] = {0};
@@ -350,6 +372,7 @@ int main(void)
         cmocka_unit_test(no_damaged_image_is_taken),
         cmocka_unit_test(a_journal_remembers_over_both_its_halves),
         cmocka_unit_test(a_power_cut_leaves_the_state_before_or_after),
+        cmocka_unit_test(after_a_failed_write_the_next_one_counts),
         cmocka_unit_test(the_last_rejected_digests_are_remembered),
     };
 
