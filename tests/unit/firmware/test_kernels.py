@@ -109,15 +109,20 @@ def test_long_lines_of_depthwise_filters(
         _assert_identical(library, model, 3, seed)
 
 
+# Scales of the output and sizes of the biases: shifts to the left, of 0, far to the right, with sums that a shift fits.
+extremes = [(2.0**-12, 2**18), (2.0**-9, 2**12), (2.0**-3, 2**20), (1.0, 2**30), (16.0, 2**29), (16.0, 2**30),
+            (64.0, 2**31 - 2**24), (2.0**14, 2**30)]  # fmt: skip
+
+
 @few
-@given(kernel=st.sampled_from([(3, 3), (9, 1), (2, 1)]), depth=st.integers(1, 6), depthwise=st.booleans(),
-       scale_out=st.sampled_from([2.0**-12, 2.0**-9, 2.0**-3, 2.0**10, 2.0**14]),
-       most_bias=st.sampled_from([1, 2**20, 2**29, 2**30, 2**31 - 2**24]), seed=st.integers(0, 2**32 - 1))  # fmt: skip
-def test_multipliers_and_biases_of_any_size(library, kernel, depth, depthwise, scale_out, most_bias, seed):
+@given(kernel=st.sampled_from([(3, 3), (9, 1), (2, 1)]), depth=st.integers(4, 6), depthwise=st.booleans(),
+       extreme=st.sampled_from(extremes), point=st.sampled_from([-128, 3, 127]),
+       seed=st.integers(0, 2**32 - 1))  # fmt: skip
+def test_multipliers_and_biases_of_any_size(library, kernel, depth, depthwise, extreme, point, seed):
     """Shifts to the left and far to the right, sums up to the last bit."""
     model = models.conv_model(
         np.random.default_rng(seed), depthwise=depthwise, depth=depth, channels=depth, kernel=kernel,
-        scale_out=scale_out, most_bias=most_bias if scale_out >= 1 else 1 + most_bias % 2**20,
+        scale_out=extreme[0], most_bias=extreme[1], zero_points=(-5, point),
     )  # fmt: skip
     _assert_identical(library, model, 3, seed)
 
