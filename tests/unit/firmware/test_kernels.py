@@ -114,7 +114,7 @@ extremes = [(2.0**-12, 2**18), (2.0**-9, 2**12), (2.0**-3, 2**20), (1.0, 2**30),
             (64.0, 2**31 - 2**24), (2.0**14, 2**30)]  # fmt: skip
 
 
-@few
+@many
 @given(kernel=st.sampled_from([(3, 3), (9, 1), (2, 1)]), depth=st.integers(4, 6), depthwise=st.booleans(),
        extreme=st.sampled_from(extremes), point=st.sampled_from([-128, 3, 127]),
        seed=st.integers(0, 2**32 - 1))  # fmt: skip
