@@ -16,7 +16,7 @@ What holds at every moment, also between two writes of this and any number of ot
    replaced timestamp led to. So no version ever falls.
 5. What is read is trusted only as a client would trust it: each root signed by the one before and by itself, the rest
    by keys of the last root. Only expiry is not looked at, since renewing what expired is this module's work. So nobody
-   who merely writes into the bucket gets anything signed.
+   who merely writes into the bucket gets metadata of his own signed.
 6. Every key of a role that this process holds signs, listed in the root or not: while keys are exchanged, metadata
    carries both signatures, and both the old and the new root's clients take it.
 7. A target's version only grows; a target of the same version stays as it is.
