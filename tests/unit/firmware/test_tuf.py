@@ -271,6 +271,25 @@ def _bytes(name, change):
     return attack
 
 
+def _root_by_old_key_alone(r):
+    old = r.keys["root"]
+    r.keys = r.keys | {"root": [Key()]}
+    r.publish("root")
+    r.sign_again("root", old)
+
+
+def _other_version_inside(role):
+    """The announced name, without a hash, around another version."""
+
+    def attack(r):
+        r.with_hashes = False
+        _release(r)
+        content = r.contents[role] | {"version": r.version(role) + 1}
+        r.files[r.name(role)] = file_of(signed(content, r.keys[role]))
+
+    return attack
+
+
 def _rollback(role, *after):
     """Version 1 again, signed and announced as if it were new."""
 
@@ -448,6 +467,7 @@ ATTACKS = {
     ),
     # signatures
     "wrong key of root": (_wrong_root_key, "ES_ERR_TUF_THRESHOLD"),
+    "a new root by the old key alone": (_root_by_old_key_alone, "ES_ERR_TUF_THRESHOLD"),
     "wrong key of timestamp": (_wrong_key("timestamp"), "ES_ERR_TUF_THRESHOLD"),
     "wrong key of snapshot": (_wrong_key("snapshot"), "ES_ERR_TUF_THRESHOLD"),
     "wrong key of targets": (_wrong_key("targets"), "ES_ERR_TUF_THRESHOLD"),
@@ -465,6 +485,8 @@ ATTACKS = {
     "rollback of snapshot": (_rollback("snapshot", "timestamp"), "ES_ERR_TUF_ROLLBACK"),
     "rollback of targets": (_rollback("targets", "snapshot", "timestamp"), "ES_ERR_TUF_ROLLBACK"),
     "a vanished entry": (_vanished, "ES_ERR_TUF_VANISHED"),
+    "another version in snapshot": (_other_version_inside("snapshot"), "ES_ERR_TUF_VERSION"),
+    "another version in targets": (_other_version_inside("targets"), "ES_ERR_TUF_VERSION"),
     "announced version of snapshot": (_announce("snapshot", version=9), "ES_ERR_TUF_ABSENT"),
     "announced version of targets": (_announce("targets", version=9), "ES_ERR_TUF_ABSENT"),
     # freeze
@@ -613,13 +635,14 @@ def test_files_go_in_in_their_order_alone(library, repository):
     opened, refused = ctypes.create_string_buffer(16384), ctypes.create_string_buffer(16384)
     newer = ctypes.c_bool()
     files = repository.files
+    files["strange root"] = file_of(signed(repository.contents["root"], [Key()]))
     argument, threshold = 1, "ES_ERR_TUF_THRESHOLD"
 
     def give(step: str, into, name: str, *more) -> int:
         return getattr(library.c, f"es_tuf_set_{step}")(into, files[name], ctypes.c_size_t(len(files[name])), *more)
 
     assert give("open", opened, "1.root.json", ctypes.c_uint64(NOW)) == 0
-    assert give("open", refused, "timestamp.json", ctypes.c_uint64(NOW)) != 0
+    assert give("open", refused, "strange root", ctypes.c_uint64(NOW)) != 0
     # THEN what comes too early is refused
     assert give("snapshot", opened, "1.snapshot.json", False) == argument
     assert give("targets", opened, "1.targets.json") == argument
@@ -632,8 +655,7 @@ def test_files_go_in_in_their_order_alone(library, repository):
     assert give("snapshot", opened, "1.snapshot.json", False) == argument
     assert give("targets", opened, "1.targets.json") == argument
     # AND nothing goes into a set without a root
-    code = give("root", refused, "1.root.json")
-    assert library.c.es_error_name(code) == threshold.encode()
+    assert library.c.es_error_name(give("root", refused, "1.root.json")) == threshold.encode()
     assert give("timestamp", refused, "timestamp.json", ctypes.byref(newer)) != 0
 
 
