@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kws import features, flatbuffer
+from kws import features, flatbuffer, graph
 
 Int8 = npt.NDArray[np.int8]
 
@@ -34,6 +34,7 @@ class _ModelInfo(ctypes.Structure):
         ("output_scale", ctypes.c_float),
         ("output_zero_point", ctypes.c_int32),
         ("card", ctypes.c_char * 1024),
+        ("fault_operator", ctypes.c_int32),
     )
 
 
@@ -108,7 +109,8 @@ class Library:
         code = self._check(content, len(content), ctypes.byref(info))
         if code:
             raise flatbuffer.ModelFileError(
-                f"{name}: the board refuses it ({self.error(code)}); convert it for the board"
+                f"{name}: the board refuses it ({_operator(content, info.fault_operator)}{self.error(code)}); "
+                "convert it for the board"
             )
         return info
 
@@ -121,6 +123,14 @@ class Library:
         code = self._infer(content, len(content), row.ctypes.data, row.size, answer.ctypes.data, answer.size)
         if code:
             raise LibraryError(f"inference of the board: {self.error(code)}")
+
+
+def _operator(content: bytes, place: int) -> str:
+    """`operator 3, TRANSPOSE: ` of a model, where the fault is one operator's and the file can be read."""
+    try:
+        return f"operator {place}, {graph.read(content, 'model').nodes[place].operator}: " if place >= 0 else ""
+    except (flatbuffer.ModelFileError, IndexError):
+        return f"operator {place}: "
 
 
 class Model:

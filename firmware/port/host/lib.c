@@ -44,7 +44,6 @@ static void describe(es_model *m, es_lib_model_info *info)
     const uint8_t *card;
     size_t card_size;
 
-    memset(info, 0, sizeof *info);
     info->input_size = m->tensors[m->input].elements;
     info->output_size = m->tensors[m->output].elements;
     info->arena_size = m->arena_size;
@@ -67,7 +66,9 @@ int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *inf
         free(m);
         return ES_ERR_ARGUMENT;
     }
+    memset(info, 0, sizeof *info);
     status = es_model_open(m, model, size);
+    info->fault_operator = m->fault_node;
     if (status == ES_OK) {
         describe(m, info);
         status = m->file.status;

@@ -15,6 +15,7 @@ typedef struct {
     float output_scale;
     int32_t output_zero_point;
     char card[1024];
+    int32_t fault_operator; /* place of the operator for which a model is refused; -1 none */
 } es_lib_model_info;
 
 /* Writes the id of the front end at a place of the firmware's list, from 0 on,
@@ -25,7 +26,8 @@ int es_lib_frontend_id(size_t index, char *out, size_t size);
  * clip's features, frames times channels. 0 or an ES_ERR_ code. */
 int es_lib_features(const char *frontend, const int16_t *samples, size_t count, int8_t *features, size_t size);
 
-/* Checks a model and describes it. `card` is empty where the model has none. */
+/* Checks a model and describes it; of a refused one only the operator at fault.
+ * `card` is empty where the model has none. */
 int es_lib_model_check(const uint8_t *model, size_t size, es_lib_model_info *info);
 
 /* One inference; 0 or an ES_ERR_ code. Safe to call from several threads. */

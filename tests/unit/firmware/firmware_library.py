@@ -20,6 +20,7 @@ class ModelInfo(ctypes.Structure):
         ("output_scale", ctypes.c_float),
         ("output_zero_point", ctypes.c_int32),
         ("card", ctypes.c_char * 1024),
+        ("fault_operator", ctypes.c_int32),
     ]
 
 

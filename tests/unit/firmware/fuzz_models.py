@@ -40,7 +40,7 @@ def main() -> None:
     library = ctypes.CDLL(sys.argv[1])
     seeds = [p.read_bytes() for p in sorted(Path(sys.argv[2]).glob("*.tflite"))]
     rng = random.Random(1)
-    info = (ctypes.c_uint32 * 264)()  # 8 numbers and a card of 1024 bytes
+    info = (ctypes.c_uint32 * 265)()  # 9 numbers and a card of 1024 bytes
     accepted = refused = 0
     for _ in range(int(sys.argv[3])):
         data = damaged(rng.choice(seeds), rng)

@@ -153,3 +153,22 @@ def test_many_inputs_are_answered_in_parts(monkeypatch, board_model):
     # THEN none is lost or repeated
     emulated = qemu.Model(library, board_model, "model").answer(inputs)
     np.testing.assert_array_equal(emulated, library.open(board_model, "model").answer(inputs))
+
+
+def test_the_operator_that_the_board_lacks_is_named(model, capsys):
+    # GIVEN a model whose second operator no board has
+    random = np.random.default_rng(3)
+    builder = tflite_models.ModelBuilder()
+    given = builder.tensor((1, 4), 0.1)
+    middle, out = builder.tensor((1, 3), 0.1), builder.tensor((1, 3), 0.1)
+    weights = builder.tensor((3, 4), 0.1, data=random.integers(-9, 9, (3, 4)))
+    kinds, options = tflite_models.OPTIONS, tflite_models.schema.FullyConnectedOptionsT
+    dense = tflite_models.options(options)
+    builder.operator(
+        tflite_models.CODES.FULLY_CONNECTED, [given, weights], [middle], dense, kinds.FullyConnectedOptions
+    )
+    builder.operator(tflite_models.CODES.TANH, [middle], [out])
+    model.write_bytes(builder.build([given], [out]))
+    # THEN the refusal says which it is
+    assert count.main([str(model)]) == 1
+    assert "operator 1, TANH: the model uses an operator that the firmware does not have" in capsys.readouterr().err
