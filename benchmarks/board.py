@@ -20,11 +20,15 @@ sys.path[:0] = [str(ROOT / "jobs"), str(Path(__file__).resolve().parent)]
 
 import board_models
 import results_file
-from kws import count, features, qemu
+from kws import count, features, flatbuffer, qemu, recognise
 
 FIRMWARE = ROOT / "firmware"
 COSTS = FIRMWARE / "costs.json"
 COMPILER = "arm-none-eabi-gcc"
+# The processor's clock, and how often a model may run: every 40 or 80 ms.
+CLOCK_HZ = 150_000_000
+HOPS = (2, 4)
+STEP_MS = 20
 OBJECTS = FIRMWARE / "build" / "mps2"
 
 # Instructions of a 20 ms step of TensorFlow Lite Micro's audio microfrontend: same emulator and compiler.
@@ -34,10 +38,15 @@ TFLM_FRONT_END = 84_500
 MODULES = {
     "front end micro": ("core/micro", "core/root", "core/fft", "core/frontend"),
     "front end spectrogram43": ("core/spectrogram43",),
-    "model reader and planner": ("core/model", "core/flatbuffer", "core/operators", "core/quantise"),
+    "model reader": ("core/model", "core/flatbuffer", "core/operators", "core/quantise"),
+    "arena planner": ("core/planner",),
     "kernels": ("core/kernels/",),
     "card": ("core/card", "core/json"),
-    "listening": ("core/classifier", "core/stream", "core/incremental", "core/recogniser", "core/clip", "app/"),
+    "inference hop by hop": ("core/incremental",),
+    "listening": ("core/classifier", "core/stream", "core/recogniser", "core/clip", "app/"),
+    "signed updates": ("ota/",),
+    "update metadata": ("ota/tuf/",),
+    "crypto": ("crypto/",),
 }
 
 
@@ -57,14 +66,30 @@ def sound(seconds: float = 3.0) -> np.ndarray:
     return (4000 * voice * syllables + 300 * hiss).clip(-32768, 32767).astype(np.int16)
 
 
-def front_ends() -> dict[str, dict[str, int]]:
+def front_ends(folder: Path, samples: Path) -> dict[str, dict[str, int]]:
     """What a step of each front end costs."""
+    return {
+        name: qemu.measure("features", front_end.id, str(samples), str(folder / "frames"))
+        for name, front_end in features.FRONT_ENDS.items()
+    }
+
+
+def streams(model: bytes, folder: Path, samples: Path) -> dict[str, dict[str, Any]]:
+    """What a running front end, the model and the recogniser cost a hop, by frames a hop."""
     costs = {}
-    with tempfile.TemporaryDirectory(prefix="earshot-") as folder:
-        samples = Path(folder, "samples")
-        samples.write_bytes(sound().astype("<i2").tobytes())
-        for name, front_end in features.FRONT_ENDS.items():
-            costs[name] = qemu.measure("features", front_end.id, str(samples), str(Path(folder, "frames")))
+    for hop_frames in HOPS:
+        card = {
+            "schema": flatbuffer.CARD_SCHEMA,
+            "frontend": features.MICRO.id,
+            "labels": [f"label{n}" for n in range(board_models.CLASSES)],
+            "recogniser": recognise.Settings(hop_frames=hop_frames).as_dict(),
+        }
+        path = folder / "model.tflite"
+        path.write_bytes(flatbuffer.with_card(model, card))
+        found = qemu.measure("stream", str(path), str(samples), str(folder / "scores"))
+        parts = [found[part]["instructions_a_hop"] for part in ("front_end", "inference", "recogniser")]
+        a_second = sum(parts) * 1000 / (hop_frames * STEP_MS)
+        costs[str(hop_frames)] = {**found, "instructions_a_hop": sum(parts), "share_of_clock": a_second / CLOCK_HZ}
     return costs
 
 
@@ -90,12 +115,17 @@ def _objects(start: str) -> Iterator[Path]:
 
 def figures() -> dict[str, Any]:
     """Everything that is counted."""
-    subprocess.run(["make", "-s", "-C", str(FIRMWARE), "host", "mps2"], check=True)
+    subprocess.run(["make", "-s", "-C", str(FIRMWARE), "host", "mps2", "objects-mps2"], check=True)
     models = {}
-    for name in board_models.NAMES:
-        print(f"  counting {name}", file=sys.stderr, flush=True)
-        models[name] = count.count(board_models.make(name), name)
-    return {"compiler": compiler(), "models": models, "front_ends": front_ends(), "modules": flash()}
+    with tempfile.TemporaryDirectory(prefix="earshot-") as folder:
+        samples = Path(folder, "samples")
+        samples.write_bytes(sound().astype("<i2").tobytes())
+        for name in board_models.NAMES:
+            print(f"  counting {name}", file=sys.stderr, flush=True)
+            model = board_models.make(name)
+            models[name] = {**count.count(model, name), "streams": streams(model, Path(folder), samples)}
+        ends = front_ends(Path(folder), samples)
+    return {"compiler": compiler(), "models": models, "front_ends": ends, "modules": flash()}
 
 
 def limits(found: dict[str, Any]) -> dict[str, int]:
@@ -104,6 +134,9 @@ def limits(found: dict[str, Any]) -> dict[str, int]:
     for name, costs in found["models"].items():
         for what in ("instructions", "opening_instructions", "arena_bytes", "stack_bytes"):
             flat[f"{name} {what}"] = costs[what]
+        for hop_frames, stream in costs["streams"].items():
+            flat[f"{name} instructions_a_hop of {hop_frames}"] = stream["instructions_a_hop"]
+            flat[f"{name} arena_bytes of a stream, hop of {hop_frames}"] = stream["arena_bytes"]
     for name, costs in found["front_ends"].items():
         for what in ("instructions_a_step", "most_instructions_a_step", "stream_bytes", "stack_bytes"):
             flat[f"{name} {what}"] = costs[what]
@@ -122,6 +155,12 @@ def table(found: dict[str, Any]) -> str:
             lines.append(
                 f"  TensorFlow Lite Micro with CMSIS-NN: {others:,} instructions, "
                 f"{others / costs['instructions']:.2f} times as many"
+            )
+        for hop_frames, stream in costs["streams"].items():
+            lines.append(
+                f"  hearing every {int(hop_frames) * STEP_MS} ms: {stream['instructions_a_hop']:,} instructions with "
+                f"features and recogniser, {stream['share_of_clock']:.1%} of {CLOCK_HZ // 10**6} MHz; arena "
+                f"{stream['arena_bytes']:,} bytes"
             )
         lines.append("")
     for name, costs in found["front_ends"].items():
