@@ -103,6 +103,8 @@ test-firmware: setup debian ## the board's code: suites under sanitizers and in 
 
 .PHONY: test-unit
 test-unit: setup debian firmware ## tests of single rooms
+	@$(BOARD) sanitize dsp
+	@tools/needs arm-none-eabi-gcc -- $(BOARD) mps2 objects-mps2
 	.venv/main/bin/python -m pytest -n 2 --dist loadfile tests/unit --ignore=tests/unit/jobs --ignore=tests/unit/firmware
 	.venv/jobs/bin/python -m pytest -n 2 --dist loadfile tests/unit/jobs tests/unit/firmware
 
