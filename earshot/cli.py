@@ -497,15 +497,21 @@ def device_run(
 @device_app.command("listen")
 def device_listen(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="16 kHz mono 16-bit WAV.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="16 kHz mono 16-bit WAV.")] = None,
     identity: Annotated[str, typer.Option("--id", help="The device's name.")] = "host-0001",
     directory: Annotated[Path, typer.Option("--dir", help="Its flash and keys.")] = device.DIRECTORY,
     stream: Annotated[bool, typer.Option(help="Files are recordings: find words in them.")] = False,
+    microphone: Annotated[
+        bool, typer.Option(help="Listen live; with FILE - to raw samples on standard input.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the board hear files."""
+    """Let the board hear files, or listen to this machine's microphone until interrupted."""
+    raw = [str(path) for path in files or []] == ["-"]
+    if microphone == bool(files) and not (microphone and raw):
+        raise typer.BadParameter("give files, or --microphone, or --microphone - for samples on standard input")
     running = device.provision(_target(context), None, identity, directory)
-    for event in running.listen(files, stream=stream):
+    for event in running.microphone(raw=raw) if microphone else running.listen(files or [], stream=stream):
         screen.print_json(dumps(event), indent=None) if as_json else screen.print(device_line(event))
 
 

@@ -75,6 +75,33 @@ class Device:
                     f"the board stopped listening: {last[-1]['reason'] if last else heard.stderr.strip()}"
                 )
 
+    def microphone(self, *, raw: bool = False) -> Iterator[dict[str, Any]]:
+        """What the board hears live, until the recording ends.
+
+        Args:
+            raw: 16 kHz mono signed 16-bit samples come on standard input, instead of from this machine's microphone.
+
+        Raises:
+            EarshotError: The board has no model, or there is no microphone.
+        """
+        process = subprocess.Popen(
+            self._command("listen", "--microphone", *(["-"] if raw else [])),
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        assert process.stdout
+        fault = ""
+        try:
+            for event in events(process.stdout):
+                fault = event["reason"] if event["event"] == "error" else fault
+                yield event
+        finally:
+            process.terminate()
+            ended = process.wait()
+        if ended:
+            raise EarshotError(f"the board stopped listening: {fault}")
+
 
 def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The board's events, from its lines."""

@@ -33,6 +33,8 @@ def call(monkeypatch, capsys, *arguments):
         (["bogus"], 2, "No such command 'bogus'"),
         (["evaluate", "model.tflite"], 2, "Missing argument 'CLIPS_DIR'"),
         (["evaluate", "model.tflite", "clips", "--engine", "magic"], 2, "choose tflm, firmware, qemu"),
+        (["device", "listen"], 2, "give files, or --microphone"),
+        (["device", "listen", "--microphone", "a.wav"], 2, "give files, or --microphone"),
         (["models", "approve"], 2, "Missing argument 'VERSION'"),
         (["models", "import", "model.tflite"], 2, "Missing option '--labels'"),
         (["local", "up", "--port", "70000"], 2, "--port"),
