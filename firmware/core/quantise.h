@@ -92,9 +92,14 @@ static inline es_scaler es_scaler_from(int32_t multiplier, int shift, int32_t ze
 /* es_requantise(x) + zero point, unless |x| >= 2^30. With p = x * multiplier, both
  * round down: y = (p + 2^30) / 2^31, then (y + 2^(shift-1) - (y < 0)) / 2^shift.
  * y < 0 where x < 0, but for p = -2^30, where y is 0 and either answer too. */
+static inline int32_t es_scale_doubled(int32_t twice_x, es_scaler s)
+{
+    return (es_smmlar(twice_x, s.multiplier, s.addend) - (twice_x < 0 ? 1 : 0)) >> s.shift;
+}
+
 static inline int32_t es_scale(int32_t x, es_scaler s)
 {
-    return (es_smmlar(x * 2, s.multiplier, s.addend) - (x < 0 ? 1 : 0)) >> s.shift;
+    return es_scale_doubled(x * 2, s);
 }
 
 /* The real multiplier a * b / divisor * 2^exponent, as the reference computes it: in

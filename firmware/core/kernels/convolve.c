@@ -44,13 +44,12 @@ static void convolve_group(convolution *c, int32_t group, int8_t *y, int32_t fir
 {
     const int32_t channel = group * c->filters_a_group;
     const int8_t *filters = c->filters + channel * c->taps;
-    es_panel panel;
+    const es_panel panel = {c->panel, c->taps, count};
     int32_t i;
 
     if (c->groups > 1) {
         es_patches_from(&c->patches, c->image + group * c->patches.depth);
     }
-    es_panel_init(&panel, c->panel, c->taps, count);
     for (i = 0; i < count; i++) {
         const int32_t row = (first + i) / c->width;
 

@@ -1,9 +1,10 @@
 /* DEPTHWISE_CONV_2D, int8, weights (1, height, width, out channels). */
 #include "convolve.h"
 #include "depthwise.h"
-#include "output.h"
 
 enum { TURNED_MOST = 1024 }; /* bytes of filters that are put in another order for a run */
+enum { FOR_WORDS = 4 };      /* bytes before them, which es_panel_multiply may read */
+
 /* Over one input channel the sums are those of CONV_2D, but for the filters' order. */
 static uint32_t turned_filters(const es_model *m, const es_node *n)
 {
@@ -38,7 +39,7 @@ es_status es_depthwise_conv_check(es_model *m, es_node *n)
     }
     n->scratch_size = turned_filters(m, n);
     if (n->scratch_size != 0) {
-        n->scratch_size += es_convolve_scratch(m, n, 1);
+        n->scratch_size += FOR_WORDS + es_convolve_scratch(m, n, 1);
     } else {
         (void)es_depthwise_lines_check(m, n);
     }
@@ -115,57 +116,67 @@ static void run_place(const es_model *m, const es_node *n, const es_channels *ch
         }
     }
     for (i = 0; i < count; i++) {
-        const int32_t bias = es_channel_bias(channels, channel + i);
-
-        sums[i] = es_add_wrap(sums[i], bias);
-        es_put_channel(channels, channel + i, bias, &sums[i], 1, y + i, 1);
+        sums[i] = es_add_wrap(sums[i], es_channel_bias(channels, channel + i));
+        es_put_channel(channels, channel + i, &sums[i], 1, y + i, 1);
     }
 }
 
 #if ES_DSP
 ES_SMALL /* for what depthwise_lines.c leaves over */
 #endif
-static void run_plainly(const es_model *m, const es_node *n, es_rows rows)
+void es_depthwise_plainly(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image,
+                          const es_area *area, int8_t *y)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
-    const es_channels channels = es_channels_of(m, n, w->filter_h * w->filter_w);
     /* A chunk has the whole of several values' channels, or a part of one's. */
     const int32_t multiplier = es_smaller(w->depth_multiplier, CHUNK);
     const int32_t most = CHUNK / multiplier * multiplier;
-    const int32_t row_size = out->shape[2] * out->shape[3];
-    int32_t batch;
     int32_t row;
     int32_t column;
     int32_t channel;
 
-    for (batch = 0; batch < out->shape[0]; batch++) {
-        const int8_t *image = es_model_values(m, n->inputs[0]) + batch * in->shape[1] * in->shape[2] * in->shape[3];
-        int8_t *const first = es_model_values(m, n->output) + (batch * out->shape[1] + rows.first) * row_size;
-        int8_t *y = first;
+    for (row = area->rows.first; row < area->rows.end; row++) {
+        const overlap down = overlap_of(row * w->stride_h - w->pad_top, in->shape[1], w->filter_h, w->dilation_h);
 
-        for (row = rows.first; row < rows.end; row++) {
-            const overlap down =
-                overlap_of(row * w->stride_h - w->pad_top, in->shape[1], w->filter_h, w->dilation_h);
+        for (column = area->columns.first; column < area->columns.end; column++) {
+            const overlap across =
+                overlap_of(column * w->stride_w - w->pad_left, in->shape[2], w->filter_w, w->dilation_w);
+            int8_t *const place = y + (row * out->shape[2] + column) * out->shape[3];
+            int32_t count;
 
-            for (column = 0; column < out->shape[2]; column++) {
-                const overlap across =
-                    overlap_of(column * w->stride_w - w->pad_left, in->shape[2], w->filter_w, w->dilation_w);
-                int32_t count;
+            for (channel = area->channels.first; channel < area->channels.end; channel += count) {
+                const int32_t of_value = w->depth_multiplier - channel % w->depth_multiplier;
 
-                for (channel = 0; channel < out->shape[3]; channel += count) {
-                    const int32_t of_value = w->depth_multiplier - channel % w->depth_multiplier;
-
-                    count = w->depth_multiplier > CHUNK ? es_smaller(of_value, CHUNK)
-                                                        : es_smaller(out->shape[3] - channel, most);
-                    run_place(m, n, &channels, image + channel / w->depth_multiplier, down, across, channel, count,
-                              w->depth_multiplier > CHUNK ? count : multiplier, y);
-                    y += count;
-                }
+                count = w->depth_multiplier > CHUNK ? es_smaller(of_value, CHUNK)
+                                                    : es_smaller(area->channels.end - channel, most);
+                run_place(m, n, channels, image + channel / w->depth_multiplier, down, across, channel, count,
+                          w->depth_multiplier > CHUNK ? count : multiplier, place + channel);
             }
         }
-        es_limit_values(n, first, (rows.end - rows.first) * row_size);
+    }
+}
+
+#if ES_DSP
+ES_SMALL
+#endif
+static void run_plainly(const es_model *m, const es_node *n, es_rows rows)
+{
+    const es_tensor *in = &m->tensors[n->inputs[0]];
+    const es_tensor *out = &m->tensors[n->output];
+    const es_channels channels = es_channels_of(m, n, n->u.window.filter_h * n->u.window.filter_w);
+    const int32_t row_size = out->shape[2] * out->shape[3];
+    const es_area area = {rows, {0, out->shape[2]}, {0, out->shape[3]}};
+    const int8_t *image = es_model_values(m, n->inputs[0]);
+    int8_t *y = es_model_values(m, n->output);
+    int32_t batch;
+
+    for (batch = 0; batch < out->shape[0]; batch++) {
+        es_depthwise_plainly(m, n, &channels, image, &area, y);
+        es_limit_values(n, y + rows.first * row_size, (rows.end - rows.first) * row_size);
+        image += in->elements / (uint32_t)in->shape[0];
+        y += out->elements / (uint32_t)out->shape[0];
     }
 }
 
@@ -175,7 +186,7 @@ static void run_turned(const es_model *m, const es_node *n, es_rows rows, uint32
     const int32_t filters = weights->shape[3];
     const int32_t taps = weights->shape[1] * weights->shape[2];
     const int8_t *from = (const int8_t *)weights->constant;
-    int8_t *turned = es_node_scratch(m, n);
+    int8_t *turned = (int8_t *)es_node_scratch(m, n) + FOR_WORDS;
     int32_t tap;
     int32_t i;
 
@@ -193,8 +204,10 @@ void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows)
 
     if (filters_size != 0) {
         run_turned(m, n, rows, filters_size);
+#if ES_DSP
     } else if (n->scratch_size != 0) {
         es_depthwise_lines_run(m, n, rows);
+#endif
     } else {
         run_plainly(m, n, rows);
     }

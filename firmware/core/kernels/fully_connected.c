@@ -96,10 +96,8 @@ void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows)
 
             multiply(x, in->zero_point, w, w + (pair - 1) * depth, depth, sums);
             for (i = 0; i < pair; i++) {
-                const int32_t bias = es_channel_bias(&channels, unit + i);
-
-                sums[i] = es_add_wrap(sums[i], bias);
-                es_put_channel(&channels, unit + i, bias, &sums[i], 1, y + done + unit + i, 1);
+                sums[i] = es_add_wrap(sums[i], es_channel_bias(&channels, unit + i));
+                es_put_channel(&channels, unit + i, &sums[i], 1, y + done + unit + i, 1);
             }
         }
         x += depth;

@@ -10,7 +10,15 @@ es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps)
     c.step = by_channel ? 1 : 0;
     c.biases = n->inputs[2] < 0 ? NULL : m->tensors[n->inputs[2]].constant;
     c.zero_point = m->tensors[n->output].zero_point;
-    c.few = taps <= ES_SCALER_LIMIT / 2 / (255 * 128);
+    c.quick = taps <= ES_SCALER_LIMIT / 2 / (255 * 128);
+    if (c.biases != NULL) {
+        const uint8_t *at = c.biases;
+        const uint8_t *const end = at + 4 * m->tensors[n->inputs[2]].elements;
+
+        for (; at != end; at += 4) {
+            c.quick = c.quick && es_load_word(at) + (uint32_t)ES_SCALER_LIMIT / 2 < (uint32_t)ES_SCALER_LIMIT;
+        }
+    }
     return c;
 }
 

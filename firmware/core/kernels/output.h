@@ -12,9 +12,10 @@ typedef struct {
     const uint8_t *biases; /* NULL: none */
     int32_t step;
     int32_t zero_point;
-    bool few; /* products a sum: so few that they leave room for a bias */
+    bool quick; /* whether all sums are in es_scale's range, as far as products and biases go */
 } es_channels;
 
+/* For sums of so many products. */
 es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps);
 
 static inline int32_t es_channel_bias(const es_channels *c, int32_t channel)
@@ -22,12 +23,10 @@ static inline int32_t es_channel_bias(const es_channels *c, int32_t channel)
     return c->biases == NULL ? 0 : (int32_t)es_load_word(c->biases + 4 * channel);
 }
 
-/* Whether es_scale holds for every sum of a channel; `few` is es_channels'. */
-static inline bool es_channel_is_quick(bool few, int32_t shift, int32_t bias)
+/* Whether es_scale holds for every sum of a channel. */
+static inline bool es_channel_is_quick(const es_channels *c, int32_t channel)
 {
-    const uint32_t range = (uint32_t)ES_SCALER_LIMIT;
-
-    return few && es_scaler_fits(shift) && (uint32_t)bias + range / 2 < range;
+    return c->quick && es_scaler_fits(c->shifts[channel * c->step]);
 }
 
 /* Any sum's value, within int8 and without the node's limits. */
@@ -37,14 +36,17 @@ ES_SMALL int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift,
 ES_SMALL void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                    int32_t step);
 
-/* The same, quicker where it can be; `sums` include `bias`. */
-static inline void es_put_channel(const es_channels *c, int32_t channel, int32_t bias, const int32_t *sums,
-                                  int32_t count, int8_t *y, int32_t step)
+static inline es_scaler es_channel_scaler(const es_channels *c, int32_t channel)
 {
-    const int32_t shift = c->shifts[channel * c->step];
+    return es_scaler_from(c->multipliers[channel * c->step], c->shifts[channel * c->step], c->zero_point);
+}
 
-    if (es_channel_is_quick(c->few, shift, bias)) {
-        const es_scaler scaler = es_scaler_from(c->multipliers[channel * c->step], shift, c->zero_point);
+/* The same, quicker where it can be. */
+static inline void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count,
+                                  int8_t *y, int32_t step)
+{
+    if (es_channel_is_quick(c, channel)) {
+        const es_scaler scaler = es_channel_scaler(c, channel);
         int32_t i;
 
         for (i = 0; i < count; i++) {

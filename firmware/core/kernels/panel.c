@@ -1,25 +1,19 @@
 #include "panel.h"
 
-#if !ES_DSP
-
+/* By what panel_dsp.c needs, so that a model takes as much memory everywhere. */
 int32_t es_panel_positions(int32_t taps)
 {
-    const int32_t fit = ES_PANEL_BYTES / 2 / taps;
+    const int32_t fit = ES_PANEL_BYTES / 8 / ((taps + 3) / 4);
 
-    return fit < 1 ? 1 : fit > ES_PANEL_POSITIONS ? ES_PANEL_POSITIONS : fit;
+    return fit >= 6 ? 6 : fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
 }
 
 uint32_t es_panel_size(int32_t taps, int32_t positions)
 {
-    return (uint32_t)(2 * taps * positions);
+    return (uint32_t)((taps + 3) / 4 * 8 * (positions <= 2 ? positions : positions <= 4 ? 4 : 6));
 }
 
-void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
-{
-    p->values = memory;
-    p->taps = taps;
-    p->positions = positions;
-}
+#if !ES_DSP
 
 void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
 {
@@ -38,14 +32,15 @@ void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, i
     }
 }
 
-void es_panel_multiply(es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first, int32_t end,
-                       int8_t *y, int32_t step)
+void es_panel_multiply(const es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first,
+                       int32_t end, int8_t *y, int32_t step)
 {
     int32_t channel;
 
     for (channel = first; channel < end; channel++) {
         const int32_t bias = es_channel_bias(channels, channel);
         const int16_t *x = p->values;
+        int32_t sums[ES_PANEL_POSITIONS];
         int32_t position;
 
         for (position = 0; position < p->positions; position++) {
@@ -55,10 +50,10 @@ void es_panel_multiply(es_panel *p, const int8_t *filters, const es_channels *ch
             for (i = 0; i < p->taps; i++) {
                 sum += x[i] * (int16_t)filters[i];
             }
-            p->sums[position] = es_add_wrap(sum, bias);
+            sums[position] = es_add_wrap(sum, bias);
             x += p->taps;
         }
-        es_put_channel(channels, channel, bias, p->sums, p->positions, y + channel - first, step);
+        es_put_channel(channels, channel, sums, p->positions, y + channel - first, step);
         filters += p->taps;
     }
 }

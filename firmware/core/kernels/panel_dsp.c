@@ -3,15 +3,11 @@
  * SXTB16 widens bytes 0 and 2 of a word, then 1 and 3. A panel is made of such
  * pairs of words, so that a filter, which is read from flash as it is, needs no
  * other order: for each four taps the pairs of patch 0, of patch 1, ... Places for
- * 1, 2, 4 or 6 patches. */
+ * 1, 2, 4 or 6 patches. Where taps are no multiple of four the first word of a filter
+ * begins with the end of the filter before, and of a patch with as many zeros. */
 #include "panel.h"
 
 #if ES_DSP
-
-static int32_t quads(int32_t taps)
-{
-    return (taps + 3) / 4;
-}
 
 /* Patches that there is code for. */
 static int32_t places(int32_t positions)
@@ -19,255 +15,208 @@ static int32_t places(int32_t positions)
     return positions <= 2 ? positions : positions <= 4 ? 4 : 6;
 }
 
-int32_t es_panel_positions(int32_t taps)
+/* `count` values, 1 to 3, as the last of a word that is `word` elsewhere. */
+static uint32_t first_word(const int8_t *values, int32_t count, uint32_t word)
 {
-    const int32_t fit = ES_PANEL_BYTES / 8 / quads(taps);
-
-    return fit >= 6 ? 6 : fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
-}
-
-uint32_t es_panel_size(int32_t taps, int32_t positions)
-{
-    return (uint32_t)(8 * quads(taps) * places(positions));
-}
-
-/* The last 1 to 3 of `count` values, and zeros; nothing beyond is read. */
-static uint32_t last_word(const int8_t *values, int32_t count)
-{
-    uint32_t word = 0;
-    int32_t i;
-
-    if (count >= 4) {
-        return es_load_word(values + count - 4) >> (8 * ((uint32_t)-count & 3));
-    }
-    for (i = count - 1; i >= 0; i--) {
-        word = word << 8 | (uint8_t)values[i];
+    for (; count > 0; count--) {
+        word = word >> 8 | (uint32_t)(uint8_t)*values++ << 24;
     }
     return word;
 }
 
 /* Four values, widened, `offset` added. */
-static inline uint32_t *put_word(uint32_t *to, uint32_t word, uint32_t offset)
+static inline void put_word(uint32_t *to, uint32_t word, uint32_t offset)
 {
     es_store_words(to, es_sxtab16(offset, word), es_sxtab16_high(offset, word));
-    return to;
 }
 
 void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
 {
     const uint32_t both = es_pack16(offset, offset);
     const int32_t step = 2 * places(p->positions);
-    const uint32_t rest = (uint32_t)patch->values & 3;
-    const int32_t words = (int32_t)((uint32_t)patch->values / 4); /* of a row */
-    const int32_t gap = patch->step - 4 * words;
+    const int32_t rest = patch->values & 3;
+    const int32_t words = patch->values >> 2; /* of a row */
     const int8_t *from = patch->first;
     uint32_t *to = (uint32_t *)(void *)p->values + 2 * position;
-    int32_t words_left = words;
-    int32_t left;
+    int32_t rows;
 
-    if (patch->rows == 1) {
+    if (rest != 0) {
+        put_word(to, first_word(from, rest, 0x01010101u * (uint8_t)-offset), both);
+        from += rest;
+        to += step;
+    }
+    for (rows = patch->rows; rows > 0; rows--) {
         const int8_t *const end = from + 4 * words;
 
         while (from != end) {
-            to = put_word(to, es_load_word(from), both) + step;
+            put_word(to, es_load_word(from), both);
             from += 4;
+            to += step;
         }
-    } else {
-        for (left = words * patch->rows; left > 0; left--) {
-            to = put_word(to, es_load_word(from), both) + step;
-            from += 4;
-            if (--words_left == 0) {
-                words_left = words;
-                from += gap;
-            }
+        from += patch->step - 4 * words;
+    }
+}
+
+/* One channel, whatever its numbers are. */
+#if ES_DSP_NATIVE
+ES_SMALL
+#endif
+static void multiply_channel(const es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first,
+                             int32_t channel, int8_t *y, int32_t step)
+{
+    const uint32_t *x = (const uint32_t *)(const void *)p->values;
+    const int8_t *const end = filters + (channel - first + 1) * p->taps;
+    const int8_t *filter = end - (p->taps + 3) / 4 * 4;
+    int32_t sums[ES_PANEL_POSITIONS];
+    int32_t i;
+
+    for (i = 0; i < ES_PANEL_POSITIONS; i++) {
+        sums[i] = es_channel_bias(channels, channel);
+    }
+    for (; filter != end; filter += 4) {
+        const uint32_t word = es_load_word(filter);
+
+        for (i = 0; i < p->positions; i++) {
+            sums[i] = es_smlad(x[2 * i], es_sxtb16(word), sums[i]);
+            sums[i] = es_smlad(x[2 * i + 1], es_sxtb16_high(word), sums[i]);
         }
+        x += 2 * places(p->positions);
     }
-    if (rest != 0) {
-        (void)put_word(to, last_word(patch->first, patch->values), both);
-    }
+    es_put_channel(channels, channel, sums, p->positions, y + channel - first, step);
 }
 
 #if ES_DSP_NATIVE
 
-/* By hand, since a compiler makes two or four loads of every LDM. First r0 panel, r1
- * filter, r2 and r3 four taps of it, r4-r7 those of two patches, the rest sums; then
- * r1 panel, r2 output, r3 step, r4-r6 scaler. */
-#define WIDEN "sxtb16 r3, r2, ror #8\n\tsxtb16 r2, r2\n\t"
+/* What the code by hand goes by; it reads the members by their offsets. */
+typedef struct {
+    const uint8_t *bias;       /* of the channel at hand, and so the next two */
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int32_t bias_step;
+    intptr_t y_less_shift; /* from the shift's address to where the first patch's value goes */
+    int32_t step;          /* from one patch's value to the next's */
+    int32_t half_and_zero; /* an es_scaler's addend at shift 1 */
+    int32_t none;          /* outputs that are left out, of six */
+    const int16_t *values;
+    int32_t before;        /* bytes of a filter's first word that are not its own */
+    int32_t skipped;       /* of four words, those that the first round leaves out */
+    const int16_t *end;    /* of the values */
+    const int8_t *filter;
+    const int8_t *end_shift;
+    int32_t kind; /* 0 to 3, for 1, 2, 4, 6 patches */
+} walk;
+
+/* By hand, since a compiler makes two or four loads of every LDM. While sums are made
+ * r0 is in the panel, r1 in the filter, r2 and r3 have four taps of it, r4-r7 those of
+ * two patches, the rest are sums. Then r2 multiplier, r4 addend, r5 shift, r6 the first
+ * and r3 the second output, r7 step. On the stack: end of the panel, the walk, where
+ * outputs and where sums begin. */
+#define FOUR_TAPS "ldr r2, [r1], #4\n\tsxtb16 r3, r2, ror #8\n\tsxtb16 r2, r2\n\t"
 #define TWO_PATCHES(a, b)                                                                                              \
     "ldmia r0!, {r4-r7}\n\tsmlad " a ", r4, r2, " a "\n\tsmlad " b ", r6, r2, " b "\n\tsmlad " a ", r5, r3, " a        \
     "\n\tsmlad " b ", r7, r3, " b "\n\t"
-#define PATCHES_1 "ldmia r0!, {r4-r5}\n\tsmlad r8, r4, r2, r8\n\tsmlad r8, r5, r3, r8\n\t"
-#define PATCHES_2 TWO_PATCHES("r8", "r9")
+#define PATCHES_1 FOUR_TAPS "ldmia r0!, {r4-r5}\n\tsmlad r8, r4, r2, r8\n\tsmlad r8, r5, r3, r8\n\t"
+#define PATCHES_2 FOUR_TAPS TWO_PATCHES("r8", "r9")
 #define PATCHES_4 PATCHES_2 TWO_PATCHES("r10", "r11")
 #define PATCHES_6 PATCHES_4 TWO_PATCHES("r12", "lr")
-#define FOUR_TAPS(patches) "ldr r2, [r1], #4\n\t" WIDEN patches
+#define SUMS(here, next, patches)                                                                                      \
+    #here ":\t" patches #next ":\t" patches patches patches "ldr r2, [sp]\n\tcmp r0, r2\n\tbne " #here "b\n\t"
+#define OUTPUT(sum, place)                                                                                             \
+    "lsl.w r0, " sum ", #1\n\tsmmlar r0, r0, r2, r4\n\tsub.w r0, r0, " sum ", lsr #31\n\t"                            \
+    "asr.w r0, r0, r5\n\tssat r0, #8, r0\n\tstrb.w r0, [" place "]\n\t"
 
-/* es_scale of a sum, and es_saturate8; where the last place may be empty, only if
- * there are `positions` patches. */
-#define OUTPUT(sum)                                                                                                    \
-    "lsl r0, " sum ", #1\n\tsmmlar r0, r0, r4, r5\n\tsub r0, r0, " sum ", lsr #31\n\t"                                 \
-    "asr r0, r0, r6\n\tssat r0, #8, r0\n\tstrb r0, [r2]\n\tadd r2, r2, r3\n\t"
-#define LAST_OUTPUT(sum, positions) "ldr r7, [r1, #44]\n\tcmp r7, #" positions "\n\tbne 7f\n\t" OUTPUT(sum)
-#define OUTPUTS_2 OUTPUT("r8") OUTPUT("r9")
-#define OUTPUTS_4 OUTPUTS_2 OUTPUT("r10") LAST_OUTPUT("r11", "4")
-#define OUTPUTS_6 OUTPUTS_2 OUTPUT("r10") OUTPUT("r11") OUTPUT("r12") LAST_OUTPUT("lr", "6")
+/* Channels up to the end, or up to one that is out of es_scale's range: then true. */
+static __attribute__((noinline)) bool multiply_quickly(walk *w)
+{
+    register walk *argument __asm("r0") = w;
 
-#define DEFINE_DOT(name, patches, outputs)                                                                             \
-    static __attribute__((noinline)) void name(es_panel *p)                                                            \
-    {                                                                                                                  \
-        register es_panel *argument __asm("r0") = p;                                                                   \
-                                                                                                                       \
-        __asm volatile("push {r0, r4-r11, lr}\n\t"                                                                     \
-                       "ldr r8, [r0, #20]\n\t"                                                                         \
-                       "ldmia r0, {r0-r3}\n\t"                                                                         \
-                       "push {r2, r3}\n\t"                                                                             \
-                       "mov r9, r8\n\tmov r10, r8\n\tmov r11, r8\n\tmov r12, r8\n\tmov lr, r8\n\t"                     \
-                       "b 2f\n"                                                                                        \
-                       "1:\t" FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches) FOUR_TAPS(patches)              \
-                       "2:\tldr r2, [sp]\n\t"                                                                          \
-                       "cmp r0, r2\n\t"                                                                                \
-                       "bne 1b\n\t"                                                                                    \
-                       "b 4f\n"                                                                                        \
-                       "3:\t" FOUR_TAPS(patches)                                                                       \
-                       "4:\tldr r2, [sp, #4]\n\t"                                                                      \
-                       "cmp r0, r2\n\t"                                                                                \
-                       "bne 3b\n\t"                                                                                    \
-                       "ldr r1, [sp, #8]\n\t"                                                                          \
-                       "ldr r2, [r1, #16]\n\t"                                                                         \
-                       "cbz r2, 5f\n\t" WIDEN patches                                                                  \
-                       "5:\tadd r0, r1, #24\n\t"                                                                       \
-                       "ldmia r0, {r2-r6}\n\t"                                                                         \
-                       "cmp r6, #0\n\tbeq 6f\n\t" outputs                                                              \
-                       "b 7f\n"                                                                                        \
-                       "6:\tadd r1, r1, #48\n\t"                                                                       \
-                       "stmia r1, {r8-r12, lr}\n"                                                                      \
-                       "7:\tadd sp, sp, #8\n\t"                                                                        \
-                       "pop {r0, r4-r11, lr}"                                                                          \
-                       : "+r"(argument)                                                                                \
-                       :                                                                                               \
-                       : "r1", "r2", "r3", "r12", "cc", "memory");                                                     \
+    __asm volatile("push {r4-r11, lr}\n\t"
+                   "ldr r5, [r0, #56]\n\tadr r6, 90f\n\tadd r6, r6, r5, lsl #3\n\tldrd r6, r7, [r6]\n\t"
+                   "ldr r4, [r0, #40]\n\tmul r4, r4, r7\n\tadd r7, r6, r4, lsr #2\n\t" /* sums */
+                   "ldr r4, [r0, #28]\n\tmov r5, #24\n\tldr r6, 91f\n\tmla r6, r4, r5, r6\n\t" /* outputs */
+                   "mov r5, r0\n\tldr r4, [r0, #44]\n\t"
+                   "push {r4-r7}\n\t"
+                   "ldr r1, [r0, #48]\n"
+                   /* A channel. */
+                   "10:\tldr r4, [r0]\n\tldrd r2, r3, [r0, #32]\n\tldr r5, [sp, #12]\n\tldr r8, [r4]\n\t"
+                   "subs r1, r1, r3\n\tmov r0, r2\n\t"
+                   "mov r9, r8\n\tmov r10, r8\n\tmov r11, r8\n\tmov r12, r8\n\tmov lr, r8\n\t"
+                   "bx r5\n"
+                   SUMS(21, 31, PATCHES_1) "b 40f\n"
+                   SUMS(22, 32, PATCHES_2) "b 40f\n"
+                   SUMS(24, 34, PATCHES_4) "b 40f\n"
+                   SUMS(26, 36, PATCHES_6)
+                   /* On to the next bias, multiplier and shift. */
+                   "40:\tldr r0, [sp, #4]\n\tldmia r0, {r2-r7}\n\tadd r2, r2, r5\n\tadd r6, r6, r4\n\t"
+                   "ldrsb r5, [r4], #1\n\tadds r3, r3, #4\n\tstmia r0!, {r2-r4}\n\tldr r2, [r3, #-4]\n\t"
+                   "ldr r4, [r0, #12]\n\tnegs r5, r5\n\tsubs r3, r5, #1\n\tcmp r3, #21\n\tbhi 60f\n\t"
+                   "lsls r4, r4, r3\n\tadds r3, r6, r7\n\tldr r0, [sp, #8]\n\tbx r0\n"
+                   "50:\t" OUTPUT("lr", "r3, r7, lsl #2") "51:\t" OUTPUT("r12", "r6, r7, lsl #2")
+                   OUTPUT("r11", "r3, r7, lsl #1") OUTPUT("r10", "r6, r7, lsl #1")
+                   OUTPUT("r9", "r6, r7") OUTPUT("r8", "r6")
+                   "ldr r0, [sp, #4]\n\tldr r2, [r0, #8]\n\tldr r3, [r0, #52]\n\tcmp r2, r3\n\tbne 10b\n\t"
+                   "movs r0, #0\n\tb 61f\n"
+                   "60:\tmovs r0, #1\n"
+                   "61:\tadd sp, sp, #16\n\tpop {r4-r11, lr}\n\tb 92f\n\t"
+                   /* Where sums of each kind begin, and four times the bytes of a word's. */
+                   ".balign 4\n"
+                   "90:\t.word 21b + 1, (31b - 21b) * 4, 22b + 1, (32b - 22b) * 4\n\t"
+                   ".word 24b + 1, (34b - 24b) * 4, 26b + 1, (36b - 26b) * 4\n"
+                   "91:\t.word 50b + 1\n\t"
+                   ".if 51b - 50b - 24\n\t.error \"an output has 24 bytes\"\n\t.endif\n"
+                   "92:"
+                   : "+r"(argument)
+                   :
+                   : "r1", "r2", "r3", "r12", "cc", "memory");
+    return argument != NULL;
+}
+
+void es_panel_multiply(const es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first,
+                       int32_t end, int8_t *y, int32_t step)
+{
+    static const int32_t no_bias = 0;
+    const int32_t words = (p->taps + 3) >> 2;
+    const int32_t count = places(p->positions);
+    const int8_t *const shifts = channels->shifts + first;
+    walk w;
+
+    w.bias_step = channels->biases == NULL ? 0 : 4;
+    w.bias = channels->biases == NULL ? (const uint8_t *)&no_bias : channels->biases + 4 * first;
+    w.multiplier = channels->multipliers + first;
+    w.shift = shifts;
+    w.y_less_shift = (intptr_t)y - (intptr_t)shifts;
+    w.step = step;
+    w.half_and_zero = channels->zero_point * 2 + 1;
+    w.none = ES_PANEL_POSITIONS - p->positions;
+    w.values = p->values;
+    w.before = -p->taps & 3;
+    w.skipped = -words & 3;
+    w.end = p->values + 4 * words * count;
+    w.end_shift = channels->shifts + (channels->quick ? end : first);
+    w.kind = count >> 1;
+    while (w.shift != w.end_shift) {
+        w.filter = filters + (w.shift - shifts) * p->taps;
+        if (multiply_quickly(&w)) {
+            multiply_channel(p, filters, channels, first, (int32_t)(w.shift - channels->shifts) - 1, y, step);
+        }
     }
-
-DEFINE_DOT(dot_1, PATCHES_1, OUTPUT("r8"))
-DEFINE_DOT(dot_2, PATCHES_2, OUTPUTS_2)
-DEFINE_DOT(dot_4, PATCHES_4, OUTPUTS_4)
-DEFINE_DOT(dot_6, PATCHES_6, OUTPUTS_6)
+    for (; w.shift != channels->shifts + end; w.shift++) {
+        multiply_channel(p, filters, channels, first, (int32_t)(w.shift - channels->shifts), y, step);
+    }
+}
 
 #else
 
-static const uint32_t *add_four_taps(es_panel *p, const uint32_t *x, uint32_t word, int32_t count)
+void es_panel_multiply(const es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first,
+                       int32_t end, int8_t *y, int32_t step)
 {
-    int32_t i;
+    int32_t channel;
 
-    for (i = 0; i < count; i++) {
-        p->sums[i] = es_smlad(x[2 * i], es_sxtb16(word), p->sums[i]);
-        p->sums[i] = es_smlad(x[2 * i + 1], es_sxtb16_high(word), p->sums[i]);
+    for (channel = first; channel < end; channel++) {
+        multiply_channel(p, filters, channels, first, channel, y, step);
     }
-    return x + 2 * count;
-}
-
-static void dot(es_panel *p, int32_t count)
-{
-    const uint32_t *x = (const uint32_t *)(const void *)p->values;
-    const int8_t *filter = p->filter;
-    int32_t i;
-
-    for (i = 0; i < count; i++) {
-        p->sums[i] = p->bias;
-    }
-    while (x != (const uint32_t *)(const void *)p->end) {
-        x = add_four_taps(p, x, es_load_word(filter), count);
-        filter += 4;
-    }
-    if (p->last != 0) {
-        (void)add_four_taps(p, x, p->last, count);
-    }
-    for (i = 0; i < p->positions && p->scaler.shift != 0; i++) {
-        p->y[i * p->step] = (int8_t)es_saturate8(es_scale(p->sums[i], p->scaler));
-    }
-}
-
-static void dot_1(es_panel *p)
-{
-    dot(p, 1);
-}
-
-static void dot_2(es_panel *p)
-{
-    dot(p, 2);
-}
-
-static void dot_4(es_panel *p)
-{
-    dot(p, 4);
-}
-
-static void dot_6(es_panel *p)
-{
-    dot(p, 6);
 }
 
 #endif
-
-void es_panel_init(es_panel *p, void *memory, int32_t taps, int32_t positions)
-{
-    const int32_t values = 4 * places(positions); /* for four taps */
-
-    p->values = memory;
-    p->end_of_fours = p->values + taps / 16 * 4 * values;
-    p->end = p->values + taps / 4 * values;
-    p->last = 0;
-    p->taps = taps;
-    p->positions = positions;
-    p->multiply = positions <= 1 ? dot_1 : positions <= 2 ? dot_2 : positions <= 4 ? dot_4 : dot_6;
-}
-
-/* Sums alone, for a channel that is out of es_scale's range. */
-static ES_SMALL void multiply_slowly(es_panel *p, const es_channels *channels, int32_t channel)
-{
-    p->scaler.shift = 0;
-    p->multiply(p);
-    es_put_values(channels, channel, p->sums, p->positions, p->y, p->step);
-}
-
-void es_panel_multiply(es_panel *p, const int8_t *filters, const es_channels *channels, int32_t first, int32_t end,
-                       int8_t *y, int32_t step)
-{
-    static const int32_t no_bias = 0;
-    void (*const multiply)(es_panel * p) = p->multiply;
-    const bool has_bias = channels->biases != NULL;
-    const uint8_t *bias_at = has_bias ? channels->biases + 4 * first : (const uint8_t *)&no_bias;
-    const int32_t bias_step = has_bias ? 4 : 0;
-    const int32_t *multiplier = channels->multipliers + first;
-    const int8_t *shift_at = channels->shifts + first;
-    const int8_t *const end_shift = channels->shifts + end;
-    const int32_t taps = p->taps;
-    const bool few = channels->few;
-    const int32_t half_and_zero = channels->zero_point * 2 + 1;
-
-    p->step = step;
-    for (; shift_at != end_shift; shift_at++) {
-        const int32_t bias = (int32_t)es_load_word(bias_at);
-        const int32_t shift = *shift_at;
-
-        p->filter = filters;
-        p->bias = bias;
-        p->y = y++;
-        if ((taps & 3) != 0) {
-            p->last = last_word(filters, taps);
-        }
-        if (es_channel_is_quick(few, shift, bias)) {
-            p->scaler.multiplier = *multiplier;
-            p->scaler.addend = half_and_zero * (1 << (-shift - 1));
-            p->scaler.shift = -shift;
-            multiply(p);
-        } else {
-            multiply_slowly(p, channels, (int32_t)(multiplier - channels->multipliers));
-        }
-        bias_at += bias_step;
-        multiplier++;
-        filters += taps;
-    }
-}
 
 #endif
