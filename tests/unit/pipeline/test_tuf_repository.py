@@ -15,8 +15,10 @@ from earshot_pipeline.tuf_repository import (
     Replace,
     Signers,
     UntrustedMetadataError,
+    Wanted,
     update,
 )
+from earshot_pipeline.version import Version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
@@ -411,3 +413,86 @@ def test_targets_of_others_stay():
     assert set(metadata(stack, f"{reachable(stack)[2]}.targets.json").targets) == {
         ONE, OTHER, candidate.path,
     }  # fmt: skip
+
+
+# -- candidates ------------------------------------------------------------------------------------------------------
+
+CANDIDATE = f"{BOARDS[0]}/candidate.img"
+
+
+def candidate(version, percent):
+    offer = image(version, CANDIDATE)
+    return replace(offer, custom={**offer.custom, "rollout": {"percent": percent, "salt": "0" * 16}})
+
+
+def follow(stack, *offers, leaving=None):
+    stack.files.wanted = Wanted(offers, leaving or {})
+    return stack.files.carry_out(stack.follow_wishes())
+
+
+def percent(stack):
+    """What clients are told, who refuse what breaks a rule; None without a candidate."""
+    target = stack.client().refresh().get_targetinfo(CANDIDATE)
+    return target and target.custom["rollout"]["percent"]
+
+
+def test_a_percentage_changes_and_nothing_else():
+    # GIVEN a candidate for few WHEN it is for more, and then for none THEN metadata alone is written
+    stack = published("1.0.1")
+    assert len(follow(stack, candidate("1.0.2", 5)).written) == 3
+    content = [key for key in stack.files.content if key.startswith(TARGETS)]
+    for share in (25, 0):
+        follow(stack, candidate("1.0.2", share))
+        assert percent(stack) == share
+    assert [key for key in stack.files.content if key.startswith(TARGETS)] == content
+    # AND saying it again writes nothing
+    assert follow(stack, candidate("1.0.2", 0)).written == ()
+
+
+def test_other_content_of_the_same_version_is_not_taken():
+    stack = published("1.0.1")
+    follow(stack, candidate("1.0.2", 5))
+    assert follow(stack, replace(candidate("1.0.2", 50), content=b"another image")).written == ()
+    assert percent(stack) == 5
+
+
+def test_a_candidate_leaves_and_a_newer_one_stays():
+    stack = published("1.0.1")
+    follow(stack, candidate("1.0.4", 5))
+    follow(stack, leaving={CANDIDATE: Version(3)})
+    assert percent(stack) == 5
+    # AND what leaves can be fetched by who still holds older metadata
+    follow(stack, leaving={CANDIDATE: Version(4)})
+    assert percent(stack) is None
+    assert stack.client().version(ONE) == "1.0.1"
+    assert (
+        f"{TARGETS}{BOARDS[0]}/{candidate('1.0.4', 5).target().hashes['sha256']}.candidate.img" in stack.files.content
+    )
+
+
+def test_a_candidate_becomes_the_stable_one_in_one_commit():
+    stack = published("1.0.1")
+    follow(stack, candidate("1.0.2", 100))
+    outcome = follow(stack, image("1.0.2"), leaving={CANDIDATE: Version(2)})
+    assert [key.split(".", 1)[1] for key in outcome.written] == ["targets.json", "snapshot.json", "json"]
+    assert (percent(stack), stack.client().version(ONE)) == (None, "1.0.2")
+
+
+@pytest.mark.parametrize("newer", [(), (candidate("1.0.2", 0),)])
+def test_no_order_of_two_writers_brings_an_older_wish_back(newer):
+    # GIVEN a writer that was told 25 percent, and one that is told 0, or none, afterwards, in every order of writes
+    count = 4
+    for firsts in combinations(range(2 * count), count):
+        stack = published("1.0.1")
+        follow(stack, candidate("1.0.2", 5))
+        stack.files.wanted = Wanted((candidate("1.0.2", 25),))
+        slow = steps(stack.files, stack.follow_wishes())
+        next(slow)
+        stack.files.wanted = Wanted(newer, {} if newer else {CANDIDATE: Version(2)})
+        writers = [slow, steps(stack.files, stack.follow_wishes())]
+        for turn in range(2 * count):
+            next(writers[turn not in firsts], None)
+        for writer in writers:
+            list(writer)
+        # THEN the newer wish stands
+        assert percent(stack) == (0 if newer else None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from earshot_pipeline.tuf_repository import (
     METADATA,
     TARGETS,
+    Ask,
     Claim,
     Exists,
     File,
@@ -15,6 +16,7 @@ from earshot_pipeline.tuf_repository import (
     Read,
     Replace,
     Signers,
+    Wanted,
     update,
 )
 from securesystemslib.signer import CryptoSigner
@@ -34,9 +36,12 @@ class Files:
 
     def __init__(self):
         self.content, self.writes, self.tag = {}, [], 0
+        self.wanted = Wanted(())
 
     def answer(self, request):
         match request:
+            case Ask():
+                return self.wanted
             case Read(key):
                 return File(*self.content[key]) if key in self.content else None
             case Exists(key):
@@ -132,6 +137,10 @@ class Stack:
 
     def publish(self, *offers, now=NOW, **more):
         return update(offers, self.signers, LIFETIMES, now, **more)
+
+    def follow_wishes(self):
+        """What a driver of rollouts does."""
+        return update(None, self.signers, LIFETIMES, NOW)
 
     def resign(self, now=NOW):
         return update((), self.resigner, LIFETIMES, now)

@@ -1,10 +1,23 @@
 """Carries out in a bucket what the TUF repository's protocol asks for. Decides nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from earshot_pipeline.storage import Bucket, GoneError
-from earshot_pipeline.tuf_repository import METADATA, TIMESTAMP, Claim, Exists, File, Outcome, Protocol, Read, Request
+from earshot_pipeline.tuf_repository import (
+    METADATA,
+    TIMESTAMP,
+    Ask,
+    Claim,
+    Exists,
+    File,
+    Outcome,
+    Protocol,
+    Read,
+    Replace,
+    Wanted,
+)
 
 # What is written once is the same for ever; the timestamp, which is polled, is looked up again after a minute.
 _ONCE = "public, max-age=31536000, immutable"
@@ -18,17 +31,23 @@ class RepositoryBucket:
 
     bucket: Bucket
 
-    def carry_out(self, protocol: Protocol) -> Outcome | None:
-        """Do what a protocol asks for until it ends; returns what it returns."""
+    def carry_out(self, protocol: Protocol, wanted: Callable[[], Wanted] = lambda: Wanted(())) -> Outcome | None:
+        """Do what a protocol asks for until it ends; returns what it returns.
+
+        Args:
+            protocol: what to carry out.
+            wanted: says what is wanted at that moment.
+        """
         answer: Any = None
         try:
             while True:
-                answer = self._answer(protocol.send(answer))
+                request = protocol.send(answer)
+                answer = wanted() if isinstance(request, Ask) else self._answer(request)
         except StopIteration as end:
             outcome: Outcome | None = end.value
             return outcome
 
-    def _answer(self, request: Request) -> Any:
+    def _answer(self, request: Read | Exists | Claim | Replace) -> Any:
         match request:
             case Read(key):
                 try:

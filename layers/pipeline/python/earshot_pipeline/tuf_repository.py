@@ -19,12 +19,17 @@ What holds at every moment, also between two writes of this and any number of ot
    who merely writes into the bucket gets metadata of his own signed.
 6. Every key of a role that this process holds signs, listed in the root or not: while keys are exchanged, metadata
    carries both signatures, and both the old and the new root's clients take it.
-7. A target's version only grows; a target of the same version stays as it is.
+7. A target's version only grows. Of the same version and content its `custom` alone may change, such as the share of
+   boards that a candidate is for; of the same version and other content it stays as it is. A target leaves when asked
+   to, unless a higher version has come meanwhile.
+8. Who does not name what is wanted beforehand is asked for it (`Ask`) after timestamp.json was read, each time anew.
+   Since that file is replaced only where it is still the one read, the last commit never states older wishes than one
+   before it: a writer that dozed off with an old percentage loses the race and is asked again.
 """
 
 import copy
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,7 +105,12 @@ class File:
     tag: Any
 
 
-Request = Read | Exists | Claim | Replace
+@dataclass(frozen=True)
+class Ask:
+    """Asks what is wanted now; the answer is `Wanted`."""
+
+
+Request = Read | Exists | Claim | Replace | Ask
 Protocol = Generator[Request, Any, "Outcome | None"]
 
 
@@ -126,6 +136,19 @@ class Offer:
         target = TargetFile.from_data(self.path, self.content, ["sha256"])
         target.unrecognized_fields["custom"] = dict(self.custom)
         return target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What targets there shall be.
+
+    Attributes:
+        offers: what shall be offered; other targets stay as they are.
+        leaving: targets that shall be offered no more, and up to which version.
+    """
+
+    offers: Sequence[Offer]
+    leaving: Mapping[str, Version] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,7 +208,7 @@ class _State:
 
 
 def update(
-    offers: Sequence[Offer],
+    offers: Sequence[Offer] | None,
     signers: Signers,
     lifetimes: Lifetimes,
     now: datetime,
@@ -196,7 +219,7 @@ def update(
     """Bring offers into the repository, and sign anew what expires soon.
 
     Args:
-        offers: what shall be offered; none to renew alone.
+        offers: what shall be offered; none to renew alone; None to ask for what is wanted.
         signers: who signs.
         lifetimes: how long signatures last.
         now: the time, in UTC.
@@ -212,19 +235,22 @@ def update(
         RacedError: others were faster again and again.
     """
     now = now.astimezone(UTC).replace(microsecond=0)
-    entries = {offer.path: offer.target() for offer in offers}
     placed: set[str] = set()
     for _ in range(_RACES):
         state = yield from _read(anew=anew)
         if state is None:
             return None
         _check_signers(state.root, signers)
-        merged, overtaken = _merge(state.targets, entries)
-        for offer in offers:
-            if merged[offer.path] is entries[offer.path] and offer.path not in placed:
-                yield Claim(TARGETS + entries[offer.path].get_prefixed_paths()[0], offer.content)
-                placed.add(offer.path)
-        outcome = yield from _write(state, merged, overtaken, signers, lifetimes, now, renew or not offers, renew)
+        wanted: Wanted = (yield Ask()) if offers is None else Wanted(offers)
+        entries = {offer.path: offer.target() for offer in wanted.offers}
+        merged, overtaken = _merge(state.targets, entries, wanted.leaving)
+        for offer in wanted.offers:
+            content = TARGETS + entries[offer.path].get_prefixed_paths()[0]
+            if merged.get(offer.path) is entries[offer.path] and content not in placed:
+                yield Claim(content, offer.content)
+                placed.add(content)
+        nothing_wanted = not wanted.offers and not wanted.leaving
+        outcome = yield from _write(state, merged, overtaken, signers, lifetimes, now, renew or nothing_wanted, renew)
         if outcome is not None:
             return outcome
     raise RacedError(f"{TIMESTAMP}: others wrote it {_RACES} times in a row; try again")
@@ -318,18 +344,24 @@ def _check_signers(root: Root, signers: Signers) -> None:
 
 
 def _merge(
-    targets: Metadata[Targets] | None, entries: Mapping[str, TargetFile]
+    targets: Metadata[Targets] | None, entries: Mapping[str, TargetFile], leaving: Mapping[str, Version]
 ) -> tuple[dict[str, TargetFile], dict[str, Version]]:
     """Targets as they shall be, and the offers that come too late."""
     merged = dict(targets.signed.targets) if targets else {}
     overtaken: dict[str, Version] = {}
     for path, entry in entries.items():
-        there = version_of(merged[path]) if path in merged else None
-        offered = version_of(entry)
-        if there is None or offered is None or offered > there:
+        present = merged.get(path)
+        there, offered = version_of(present) if present else None, version_of(entry)
+        if present is None or there is None or offered is None or offered > there:
             merged[path] = entry
         elif there > offered:
             overtaken[path] = there
+        elif present.hashes == entry.hashes and present != entry:
+            merged[path] = entry
+    for path, last in leaving.items():
+        there = version_of(merged[path]) if path in merged else None
+        if there is not None and there <= last:
+            del merged[path]
     return merged, overtaken
 
 
