@@ -71,7 +71,7 @@ static int32_t operand_value(const es_tensor *t, es_requantiser r, int8_t x)
 static void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1, const es_tensor *scaled,
                         es_requantiser r, const int8_t *x2, int32_t zero_point, int8_t *y, int32_t count)
 {
-    const int unit = is_half(r) ? HEADROOM + 1 : HEADROOM;
+    const int doubled_unit = (is_half(r) ? HEADROOM + 1 : HEADROOM) + 1;
     const es_scaler from = es_scaler_from(r.multiplier, is_half(r) ? -1 : r.shift, 0);
     const es_scaler to = es_scaler_from(n->scaling.multiplier, n->scaling.shift, zero_point);
     const int32_t zero1 = halved->zero_point;
@@ -79,7 +79,7 @@ static void add_quickly(const es_node *n, const es_tensor *halved, const int8_t 
     const int8_t *const end = y + count;
 
     while (y != end) {
-        const int32_t value = es_scale((*x2++ - zero2) * (1 << unit), from);
+        const int32_t value = es_scale_doubled((*x2++ - zero2) * (1 << doubled_unit), from);
 
         *y++ = (int8_t)es_saturate8(es_scale((*x1++ - zero1) * (1 << (HEADROOM - 1)) + value, to));
     }

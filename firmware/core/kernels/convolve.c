@@ -44,17 +44,12 @@ static void convolve_group(convolution *c, int32_t group, int8_t *y, int32_t fir
 {
     const int32_t channel = group * c->filters_a_group;
     const int8_t *filters = c->filters + channel * c->taps;
-    const es_panel panel = {c->panel, c->taps, count};
-    int32_t i;
+    const es_panel panel = {c->panel, c->taps, count, c->patches.zero_point};
 
     if (c->groups > 1) {
         es_patches_from(&c->patches, c->image + group * c->patches.depth);
     }
-    for (i = 0; i < count; i++) {
-        const int32_t row = (first + i) / c->width;
-
-        es_patch_put(&c->patches, row, first + i - row * c->width, &panel, i);
-    }
+    es_patches_put(&c->patches, first / c->width, first % c->width, &panel);
     es_panel_multiply(&panel, filters, &c->channels, channel, channel + c->filters_a_group, y + channel, c->depth);
 }
 

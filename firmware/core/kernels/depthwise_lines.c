@@ -115,10 +115,13 @@ bool es_depthwise_lines_check(const es_model *m, es_node *n)
 
 #if ES_DSP
 
-/* What is computed together: `rows` output lines of `places` places. */
+/* What is computed together: `rows` output lines of `places` places; and what they
+ * see of each input line. */
 typedef struct {
     int32_t row, rows;
     int32_t place, places;
+    int32_t before, inside, after; /* places; those before and after are beyond the edges */
+    int32_t start;                 /* of those inside, in values from the line's start */
 } part;
 
 /* A line of the output, of four channels. The first seven are what the code by hand
@@ -133,56 +136,53 @@ typedef struct {
     int32_t lines, taps;    /* of a filter */
 } track;
 
-/* Of four channels, `count` places from `first` on, `step` bytes apart, widened, less
- * the zero point; zeros for those outside of [0, length). */
-static uint32_t *stage(const int8_t *from, int32_t step, int32_t first, int32_t count, int32_t length,
-                       int32_t zero_point, uint32_t *to)
+static uint32_t *put_zeros(uint32_t *to, int32_t places)
 {
-    const uint32_t offset = es_pack16(-zero_point, -zero_point);
-    const int32_t before = es_larger(0, es_smaller(-first, count));
-    const int32_t inside = es_larger(0, es_smaller(count, length - first) - before);
-    uint32_t *const start = to + 2 * before;
-    uint32_t *const stop = start + 2 * inside;
-    uint32_t *const end = to + 2 * count;
-
-    from += (first + before) * step;
-    for (; to != start; to += 2) {
+    for (; places > 0; places--) {
         es_store_words(to, 0, 0);
+        to += 2;
     }
-    for (; to != stop; to += 2) {
+    return to;
+}
+
+/* Four channels of places `step` bytes apart, widened, less the zero point. */
+static uint32_t *put_values(uint32_t *to, const int8_t *from, int32_t places, int32_t step, uint32_t offset)
+{
+    for (; places > 0; places--) {
         const uint32_t word = es_load_word(from);
 
         es_store_words(to, es_sxtab16(offset, word), es_sxtab16_high(offset, word));
+        to += 2;
         from += step;
     }
-    for (; to != end; to += 2) {
-        es_store_words(to, 0, 0);
-    }
-    return end;
+    return to;
 }
 
 /* Twice the bias and twice the filters, so that sums are doubled as es_scale wants
  * them. False where a channel is out of its range. */
-static bool put_numbers(const geometry *g, const es_channels *channels, int32_t channel, const int8_t *filters,
-                        int32_t *numbers)
+static __attribute__((noinline, hot)) bool put_numbers(const geometry *g, const es_channels *channels, int32_t channel,
+                                                  const int8_t *filters, int32_t *numbers)
 {
+    const int32_t taps = g->filter_lines * g->filter_taps;
     uint32_t *weights = (uint32_t *)(void *)(numbers + SUMS);
-    uint32_t *const end = weights + 2 * g->filter_lines * g->filter_taps;
-    es_scaler *scaler = (es_scaler *)(void *)end;
+    es_scaler *scaler = (es_scaler *)(void *)(weights + 2 * taps);
+    const int32_t step = g->channels;
     int32_t i;
 
-    for (i = channel; i < channel + GROUP; i++) {
-        if (!es_channel_is_quick(channels, i)) {
+    for (i = 0; i < GROUP; i++) {
+        if (!es_channel_is_quick(channels, channel + i)) {
             return false;
         }
-        *numbers++ = es_channel_bias(channels, i) * 2;
-        *scaler++ = es_channel_scaler(channels, i);
+        numbers[i] = es_channel_bias(channels, channel + i) * 2;
+        *scaler++ = es_channel_scaler(channels, channel + i);
     }
-    for (filters += channel; weights != end; weights += 2) {
+    filters += channel;
+    for (i = 0; i < taps; i++) {
         const uint32_t word = es_load_word(filters);
 
         es_store_words(weights, es_sxtab16(es_sxtb16(word), word), es_sxtab16_high(es_sxtb16_high(word), word));
-        filters += g->channels;
+        weights += 2;
+        filters += step;
     }
     return true;
 }
@@ -274,23 +274,27 @@ static void run_nine(track *t)
 
 #endif
 
-/* Four channels of a part, from `channel` on. */
-static __attribute__((noinline)) void run_part(const geometry *g, const part *p, int32_t channel, int32_t zero_point,
-                                               const int8_t *image, uint32_t *lines, track *t)
+/* Four channels of a part, of which `image` is the first. */
+static __attribute__((noinline, hot)) void run_part(const geometry *g, const part *p, int32_t zero_point,
+                                               const int8_t *image, uint32_t *to, track *t)
 {
+    const uint32_t offset = es_pack16(-zero_point, -zero_point);
     const int32_t values = values_seen(g, p->places);
-    const int32_t seen = lines_seen(g, p->rows);
     const bool thrice = g->filter_lines * g->filter_taps == 9 && (g->filter_lines == 1 || g->filter_lines == 3);
-    const int8_t *x = (const int8_t *)lines;
+    const int8_t *x = (const int8_t *)to;
     int8_t *y = t->y;
+    int32_t line = p->row * g->line_stride - g->line_pad;
+    const int32_t end = line + lines_seen(g, p->rows);
     int32_t i;
 
-    for (i = 0; i < seen; i++) {
-        const int32_t at = p->row * g->line_stride - g->line_pad + i;
-        const bool inside = at >= 0 && at < g->line_count;
-
-        lines = stage(image + (inside ? at * g->length * g->channels : 0) + channel, g->channels,
-                      p->place * g->stride - g->pad, values, inside ? g->length : 0, zero_point, lines);
+    for (; line < end; line++) {
+        if (line < 0 || line >= g->line_count) {
+            to = put_zeros(to, values);
+        } else {
+            to = put_zeros(to, p->before);
+            to = put_values(to, image + line * g->length * g->channels + p->start, p->inside, g->channels, offset);
+            to = put_zeros(to, p->after);
+        }
     }
     t->lines = g->filter_lines;
     t->taps = g->filter_taps;
@@ -309,6 +313,17 @@ static __attribute__((noinline)) void run_part(const geometry *g, const part *p,
         x += 8 * values * g->line_stride;
         y += g->width * g->channels;
     }
+}
+
+static void see(const geometry *g, part *p)
+{
+    const int32_t values = values_seen(g, p->places);
+    const int32_t first = p->place * g->stride - g->pad;
+
+    p->before = es_larger(0, es_smaller(-first, values));
+    p->inside = es_larger(0, es_smaller(values, g->length - first) - p->before);
+    p->after = values - p->before - p->inside;
+    p->start = (first + p->before) * g->channels;
 }
 
 void es_depthwise_lines_run(const es_model *m, const es_node *n, es_rows rows)
@@ -339,13 +354,14 @@ void es_depthwise_lines_run(const es_model *m, const es_node *n, es_rows rows)
                 int32_t channel;
 
                 p.places = es_smaller(g.places - p.place % g.places, places.end - p.place);
+                see(&g, &p);
                 for (channel = 0; channel < g.channels; channel += GROUP) {
                     /* The last four overlap those before where the number is no multiple. */
                     const int32_t first = es_smaller(channel, g.channels - GROUP);
 
                     t.y = y + (p.row * g.width + p.place) * g.channels + first;
                     if (put_numbers(&g, &channels, first, filters, numbers)) {
-                        run_part(&g, &p, first, in->zero_point, image, (uint32_t *)numbers + numbers_size(&g), &t);
+                        run_part(&g, &p, in->zero_point, image + first, (uint32_t *)numbers + numbers_size(&g), &t);
                     } else {
                         const es_rows down = {p.row, p.row + p.rows};
                         const es_rows along = {p.place, p.place + p.places};

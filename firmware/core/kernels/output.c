@@ -12,12 +12,14 @@ es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps)
     c.zero_point = m->tensors[n->output].zero_point;
     c.quick = taps <= ES_SCALER_LIMIT / 2 / (255 * 128);
     if (c.biases != NULL) {
-        const uint8_t *at = c.biases;
-        const uint8_t *const end = at + 4 * m->tensors[n->inputs[2]].elements;
+        const uint8_t *const end = c.biases + 4 * m->tensors[n->inputs[2]].elements;
+        const uint8_t *at;
+        uint32_t beyond = 0;
 
-        for (; at != end; at += 4) {
-            c.quick = c.quick && es_load_word(at) + (uint32_t)ES_SCALER_LIMIT / 2 < (uint32_t)ES_SCALER_LIMIT;
+        for (at = c.biases; at != end; at += 4) {
+            beyond |= es_load_word(at) + (uint32_t)ES_SCALER_LIMIT / 2;
         }
+        c.quick = c.quick && beyond < (uint32_t)ES_SCALER_LIMIT;
     }
     return c;
 }

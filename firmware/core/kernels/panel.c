@@ -15,20 +15,19 @@ uint32_t es_panel_size(int32_t taps, int32_t positions)
 
 #if !ES_DSP
 
-void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
+void es_panel_fill(const es_panel *p, int32_t position, const int8_t *from, const es_patch_shape *shape)
 {
     int16_t *to = p->values + position * p->taps;
-    const int8_t *from = patch->first;
     int32_t row;
 
-    for (row = 0; row < patch->rows; row++) {
+    for (row = 0; row < shape->rows; row++) {
         int32_t i;
 
-        for (i = 0; i < patch->values; i++) {
-            to[i] = (int16_t)(from[i] + offset);
+        for (i = 0; i < shape->values; i++) {
+            to[i] = (int16_t)(from[i] - p->zero_point);
         }
-        to += patch->values;
-        from += patch->step;
+        to += shape->values;
+        from += shape->step;
     }
 }
 

@@ -11,9 +11,10 @@
 enum { ES_PANEL_POSITIONS = 6, ES_PANEL_BYTES = 2304 };
 
 typedef struct {
-    int16_t *values;   /* aligned to 4 bytes */
-    int32_t taps;      /* values of a patch and of a filter; at least 1 */
-    int32_t positions; /* patches */
+    int16_t *values;    /* aligned to 4 bytes */
+    int32_t taps;       /* values of a patch and of a filter; at least 1 */
+    int32_t positions;  /* patches */
+    int32_t zero_point; /* -128..127, taken from all values */
 } es_panel;
 
 /* The most patches of so many taps that a panel should hold: up to ES_PANEL_BYTES,
@@ -23,17 +24,23 @@ int32_t es_panel_positions(int32_t taps);
 /* Bytes that the values of a panel take, on any processor. */
 ES_SMALL uint32_t es_panel_size(int32_t taps, int32_t positions);
 
-/* A patch as it lies in memory: rows of `values` neighbours, `step` apart. More than
- * one row only where `values` is a multiple of 4. */
+/* Patches begin with so many values more than their taps, which are zero points: to a
+ * multiple of four, as filters are read. */
+static inline int32_t es_panel_lead(int32_t taps)
+{
+    return ES_DSP ? -taps & 3 : 0;
+}
+
+/* How a patch, with what it begins with, lies in memory: `rows` rows of `values`
+ * neighbours, `step` apart. */
 typedef struct {
-    const int8_t *first;
     int32_t rows;
     int32_t values;
     int32_t step;
-} es_patch;
+} es_patch_shape;
 
-/* Puts a patch into place `position`, `offset` (-127..128) added to its values. */
-void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset);
+/* Puts the patch at `from` into place `position`. */
+void es_panel_fill(const es_panel *p, int32_t position, const int8_t *from, const es_patch_shape *shape);
 
 /* Of a node with requantisers by channel, the values of channels [first, end) for all
  * patches of the panel: patch i's are at y + i * step. `filters` is the first channel's;

@@ -4,7 +4,7 @@
  * pairs of words, so that a filter, which is read from flash as it is, needs no
  * other order: for each four taps the pairs of patch 0, of patch 1, ... Places for
  * 1, 2, 4 or 6 patches. Where taps are no multiple of four the first word of a filter
- * begins with the end of the filter before, and of a patch with as many zeros. */
+ * begins with the end of the filter before, and that of a patch with as many zeros. */
 #include "panel.h"
 
 #if ES_DSP
@@ -15,45 +15,24 @@ static int32_t places(int32_t positions)
     return positions <= 2 ? positions : positions <= 4 ? 4 : 6;
 }
 
-/* `count` values, 1 to 3, as the last of a word that is `word` elsewhere. */
-static uint32_t first_word(const int8_t *values, int32_t count, uint32_t word)
+void es_panel_fill(const es_panel *p, int32_t position, const int8_t *from, const es_patch_shape *shape)
 {
-    for (; count > 0; count--) {
-        word = word >> 8 | (uint32_t)(uint8_t)*values++ << 24;
-    }
-    return word;
-}
-
-/* Four values, widened, `offset` added. */
-static inline void put_word(uint32_t *to, uint32_t word, uint32_t offset)
-{
-    es_store_words(to, es_sxtab16(offset, word), es_sxtab16_high(offset, word));
-}
-
-void es_panel_fill(const es_panel *p, int32_t position, const es_patch *patch, int32_t offset)
-{
-    const uint32_t both = es_pack16(offset, offset);
+    const uint32_t offset = es_pack16(-p->zero_point, -p->zero_point);
     const int32_t step = 2 * places(p->positions);
-    const int32_t rest = patch->values & 3;
-    const int32_t words = patch->values >> 2; /* of a row */
-    const int8_t *from = patch->first;
+    const int32_t gap = shape->step - shape->values;
     uint32_t *to = (uint32_t *)(void *)p->values + 2 * position;
     int32_t rows;
+    int32_t left;
 
-    if (rest != 0) {
-        put_word(to, first_word(from, rest, 0x01010101u * (uint8_t)-offset), both);
-        from += rest;
-        to += step;
-    }
-    for (rows = patch->rows; rows > 0; rows--) {
-        const int8_t *const end = from + 4 * words;
+    for (rows = shape->rows; rows > 0; rows--) {
+        for (left = shape->values; left > 0; left -= 4) {
+            const uint32_t word = es_load_word(from);
 
-        while (from != end) {
-            put_word(to, es_load_word(from), both);
+            es_store_words(to, es_sxtab16(offset, word), es_sxtab16_high(offset, word));
             from += 4;
             to += step;
         }
-        from += patch->step - 4 * words;
+        from += gap;
     }
 }
 

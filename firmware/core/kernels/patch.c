@@ -1,6 +1,9 @@
 #include "patch.h"
 
+#include <string.h>
+
 enum { STRIP_MOST = 1024 }; /* bytes */
+enum { SPILL = 8 };         /* bytes after a patch and after the strip that join_rows may touch */
 
 static void measure(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
 {
@@ -14,6 +17,7 @@ static void measure(es_patches *p, const es_tensor *in, const es_window *w, int3
     p->zero_point = in->zero_point;
     p->row_size = p->width * p->channels;
     p->row_values = w->filter_w * depth;
+    p->columns = columns;
     p->neighbours = w->filter_w == 1 || (depth == p->channels && w->dilation_w == 1);
     p->joined = p->neighbours && (w->filter_h == 1 || (p->row_values == p->row_size && w->dilation_h == 1));
     p->strip_width = depth == p->channels && p->neighbours && !p->joined && strip_width * w->filter_h <= STRIP_MOST
@@ -21,13 +25,15 @@ static void measure(es_patches *p, const es_tensor *in, const es_window *w, int3
                          : 0;
 }
 
+/* By what panel_dsp.c needs, as es_panel_size is. */
 static uint32_t patch_size(const es_patches *p)
 {
     const es_window *w = p->window;
     const bool point = w->filter_h == 1 && w->filter_w == 1; /* never beyond an edge */
-    const bool rows = p->strip_width > 0 && p->row_values % 4 == 0; /* of the strip are enough */
 
-    return point || rows ? 0 : ((uint32_t)(w->filter_h * p->row_values) + 3) / 4 * 4;
+    return p->row_values % 4 == 0 && (point || p->strip_width > 0)
+               ? 0
+               : ((uint32_t)(w->filter_h * p->row_values) + 3) / 4 * 4 + SPILL;
 }
 
 uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
@@ -35,16 +41,27 @@ uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth,
     es_patches p;
 
     measure(&p, in, w, depth, columns);
-    return patch_size(&p) + (uint32_t)(p.strip_width * w->filter_h);
+    return patch_size(&p) + (p.strip_width > 0 ? (uint32_t)(p.strip_width * w->filter_h) + SPILL : 0);
 }
 
 void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,
                      int8_t *memory)
 {
+    const int32_t taps = w->filter_h * w->filter_w * depth;
+    const int32_t lead = es_panel_lead(taps);
+
     measure(p, in, w, depth, columns);
     p->strip_row = -1;
     p->patch = memory;
     p->strip = memory + patch_size(p);
+    p->whole.rows = 1;
+    p->whole.values = lead + taps;
+    if (patch_size(p) != 0) {
+        memset(memory, p->zero_point, (uint32_t)lead);
+    }
+    p->here.rows = p->row_values % 4 != 0 ? 0 : p->joined ? 1 : w->filter_h;
+    p->here.values = p->joined ? taps : p->row_values;
+    p->here.step = p->strip_width > 0 ? p->strip_width : w->dilation_h * p->row_size;
 }
 
 /* Most pieces are a few bytes: memset and memcpy would be calls. Words first; the
@@ -112,30 +129,28 @@ static ES_SMALL void fill_strip(es_patches *p, int32_t row)
     p->strip_row = row;
 }
 
-/* The rows of a patch, one after the other. */
-static void join_rows(const es_patches *p, const int8_t *row, int32_t step)
+/* The rows of a patch, one after the other. Short ones of the strip are taken eight
+ * bytes at a time: each row overwrites what is too much of the one before. */
+static void join_rows(const es_patches *p, const int8_t *row)
 {
     const int32_t values = p->row_values;
-    int8_t *to = p->patch;
+    const int32_t step = p->here.step;
+    int8_t *to = p->patch + es_panel_lead(p->window->filter_h * values);
     int32_t rows = p->window->filter_h;
 
-    if (values < 4) {
+    if (p->strip_width == 0 || values > SPILL) {
         for (; rows > 0; rows--) {
             to = copy(to, row, values);
             row += step;
         }
-        return;
     }
     for (; rows > 0; rows--) {
-        const int8_t *from = row;
-        const int8_t *const last = row + values - 4;
+        const uint32_t first = es_load_word(row);
+        const uint32_t second = es_load_word(row + 4);
 
+        es_store_word(to, first);
+        es_store_word(to + 4, second);
         to += values;
-        while (from < last) {
-            es_store_word(to - 4 - (last - from), es_load_word(from));
-            from += 4;
-        }
-        es_store_word(to - 4, es_load_word(last));
         row += step;
     }
 }
@@ -144,7 +159,7 @@ static void join_rows(const es_patches *p, const int8_t *row, int32_t step)
 static ES_SMALL void gather(const es_patches *p, int32_t y, int32_t x)
 {
     const es_window *w = p->window;
-    int8_t *to = p->patch;
+    int8_t *to = p->patch + es_panel_lead(w->filter_h * p->row_values);
     int32_t fy;
     int32_t fx;
 
@@ -173,36 +188,42 @@ static bool is_inside(const es_patches *p, int32_t y, int32_t x)
            y + (w->filter_h - 1) * w->dilation_h < p->height;
 }
 
-void es_patch_put(es_patches *p, int32_t row, int32_t column, const es_panel *panel, int32_t position)
+void es_patches_put(es_patches *p, int32_t row, int32_t column, const es_panel *panel)
 {
     const es_window *w = p->window;
-    es_patch patch = {p->patch, 1, panel->taps, 0};
+    int32_t i;
 
-    if (p->strip_width > 0) {
-        if (p->strip_row != row) {
-            fill_strip(p, row);
-        }
-        patch.first = p->strip + column * w->stride_w * p->channels;
-        patch.step = p->strip_width;
-    } else {
-        const int32_t x = column * w->stride_w - w->pad_left;
-        const int32_t y = row * w->stride_h - w->pad_top;
+    for (i = 0; i < panel->positions; i++) {
+        const int8_t *from = p->patch;
+        const es_patch_shape *shape = &p->whole;
+        bool inside = true;
 
-        if (is_inside(p, y, x)) {
-            patch.first = p->image + y * p->row_size + x * p->channels;
-            patch.step = w->dilation_h * p->row_size;
+        if (p->strip_width > 0) {
+            if (p->strip_row != row) {
+                fill_strip(p, row);
+            }
+            from = p->strip + column * w->stride_w * p->channels;
         } else {
-            gather(p, y, x);
+            const int32_t x = column * w->stride_w - w->pad_left;
+            const int32_t y = row * w->stride_h - w->pad_top;
+
+            inside = is_inside(p, y, x);
+            if (inside) {
+                from = p->image + y * p->row_size + x * p->channels;
+            } else {
+                gather(p, y, x);
+            }
+        }
+        if (inside && p->here.rows != 0) {
+            shape = &p->here;
+        } else if (inside) {
+            join_rows(p, from);
+            from = p->patch;
+        }
+        es_panel_fill(panel, i, from, shape);
+        if (++column == p->columns) {
+            column = 0;
+            row++;
         }
     }
-    if (patch.step != 0 && !p->joined) {
-        if (p->row_values % 4 == 0) {
-            patch.rows = w->filter_h;
-            patch.values = p->row_values;
-        } else {
-            join_rows(p, patch.first, patch.step);
-            patch.first = p->patch;
-        }
-    }
-    es_panel_fill(panel, position, &patch, -p->zero_point);
 }

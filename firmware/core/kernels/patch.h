@@ -10,6 +10,7 @@ typedef struct {
     const int8_t *image; /* its first value of interest; patches take `depth` channels from there */
     int32_t height, width, channels;
     int32_t depth;
+    int32_t columns;     /* of the output */
     int32_t zero_point;  /* the value beyond the edges */
     int32_t row_size;    /* of the image */
     int32_t row_values;  /* of a patch */
@@ -17,7 +18,9 @@ typedef struct {
     int32_t strip_row;   /* output row that the strip holds the patches of; -1 none */
     bool neighbours;     /* a patch's rows are parts of the image's rows ... */
     bool joined;         /* ... and all of them one part of the image */
-    int8_t *patch;       /* room for one */
+    es_patch_shape here; /* of patches in the image or the strip; no rows where they have to be put together */
+    es_patch_shape whole; /* of one that is put together */
+    int8_t *patch;        /* room for one */
     int8_t *strip;       /* rows of the image with what is beyond its edges, for patches of many small rows */
 } es_patches;
 
@@ -36,7 +39,7 @@ static inline void es_patches_from(es_patches *p, const int8_t *image)
     p->strip_row = -1;
 }
 
-/* Puts the patch of an output place into place `position` of a panel, less the zero point. */
-void es_patch_put(es_patches *p, int32_t row, int32_t column, const es_panel *panel, int32_t position);
+/* Fills a panel with the patches of output places from (row, column) on, row by row. */
+void es_patches_put(es_patches *p, int32_t row, int32_t column, const es_panel *panel);
 
 #endif
