@@ -1,24 +1,24 @@
 """What a model costs on the board: flash, arena, multiplications, and an estimate of instructions.
 
 Multiplications are counted in the .tflite itself, so that a model made anywhere is counted alike.
-Instructions an inference are estimated by the kind of layer, with what an emulated Cortex-M4 retires in
-TensorFlow Lite Micro with CMSIS-NN kernels: a ceiling that kernels for this board are held against.
+Instructions an inference are estimated by the kind of layer from counts of the board's own kernels
+(`earshot board count`, which needs the emulated board that a training job does not have).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kws import graph, tflm
 
-# Instructions a multiplication (gcc -O2, QEMU mps2-an386) by kind of layer.
-_DENSE, _POINTWISE, _CONVOLUTION = 1.9, 2.06, 2.5
-# With one input channel, each value of a window is gathered alone, once for all filters.
-_ONE_CHANNEL, _GATHERED = 2.25, 41.0
-_ONE_CHANNEL_DEPTHWISE = 4.6
-# A depthwise convolution finds nothing to multiply in pairs; for 3 x 3 there is a kernel of its own.
-_DEPTHWISE_3X3, _DEPTHWISE = 8.0, 20.0
-# Instructions an output of what multiplies little: sums, means, rectifiers.
-_ELEMENT = 20.0
+# Instructions on a Cortex-M4 (gcc 12.2 -O2), fitted to the layers of the registry's models and two more.
+# A convolution: each product; each value of a window as it is gathered, for all filters; each filter's set-up.
+_PRODUCT, _GATHERED, _FILTER = 1.03, 1.0, 200.0
+# With one input channel windows are short rows, and few filters share what is gathered.
+_SHORT_ROW_PRODUCT, _SHORT_ROW_GATHERED, _SHORT_ROW_OUTPUT = 0.85, 4.0, 14.0
+_DEPTHWISE_PRODUCT, _DEPTHWISE_FILTER = 3.0, 120.0
+_DENSE_PRODUCT, _DENSE_OUTPUT = 2.0, 105.0
+# A sum of two values; the exponentials of one class; values that are averaged or compared; others that are copied.
+_SUM, _EXPONENTIAL, _POOLED, _COPIED = 19.5, 390.0, 5.5, 4.0
 
 
 class OverBudgetError(ValueError):
@@ -117,27 +117,28 @@ def layers(model: bytes) -> Iterator[Layer]:
     """
     described = graph.read(model, "model")
     for node in described.nodes:
-        values = described.tensors[node.outputs[0]].elements
-        if node.operator not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-            yield Layer(node.operator, 0, 0 if node.operator == "RESHAPE" else round(values * _ELEMENT))
-            continue
-        weights, channels = described.tensors[node.inputs[1]], described.tensors[node.inputs[0]].shape[-1]
-        # A dense layer's weights are (outputs, inputs), a convolution's (filters, rows, columns, channels), a
-        # depthwise one's (1, rows, columns, filters).
-        filters = weights.shape[-1 if node.operator == "DEPTHWISE_CONV_2D" else 0]
-        multiplied = values * weights.elements // filters
-        each = _instructions_a_mac(node.operator, weights.shape, channels)
-        yield Layer(node.operator, multiplied, round(multiplied * each))
+        tensors = [described.tensors[index] for index in node.inputs if index >= 0]
+        yield _layer(node.operator, tensors, described.tensors[node.outputs[0]])
 
 
-def _instructions_a_mac(operator: str, weights: tuple[int, ...], channels: int) -> float:
-    window = tuple(weights[1:3])
+def _layer(operator: str, inputs: Sequence[graph.Tensor], output: graph.Tensor) -> Layer:
+    values = output.elements
+    if operator not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        each = {"ADD": _SUM, "SOFTMAX": _EXPONENTIAL, "RESHAPE": 0.0, "PAD": _COPIED}
+        pooled = inputs[0].elements * _POOLED
+        return Layer(operator, 0, round(values * each[operator] if operator in each else pooled))
+    # A dense layer's weights are (outputs, inputs), a convolution's (filters, rows, columns, channels), a
+    # depthwise one's (1, rows, columns, filters).
+    weights, channels = inputs[1], inputs[0].shape[-1]
+    filters = weights.shape[-1 if operator == "DEPTHWISE_CONV_2D" else 0]
+    macs = values * weights.elements // filters
+    gathered = macs // filters
     if operator == "FULLY_CONNECTED":
-        return _DENSE
-    if operator == "DEPTHWISE_CONV_2D":
-        if channels == 1:
-            return _ONE_CHANNEL_DEPTHWISE
-        return _DEPTHWISE_3X3 if window == (3, 3) else _DEPTHWISE
-    if channels == 1:
-        return _ONE_CHANNEL + _GATHERED / weights[0]
-    return _POINTWISE if window == (1, 1) else _CONVOLUTION
+        instructions = macs * _DENSE_PRODUCT + values * _DENSE_OUTPUT
+    elif channels == 1:
+        instructions = macs * _SHORT_ROW_PRODUCT + gathered * _SHORT_ROW_GATHERED + values * _SHORT_ROW_OUTPUT
+    elif operator == "DEPTHWISE_CONV_2D":
+        instructions = macs * _DEPTHWISE_PRODUCT + filters * _DEPTHWISE_FILTER
+    else:
+        instructions = macs * _PRODUCT + gathered * _GATHERED + filters * _FILTER
+    return Layer(operator, macs, round(instructions))
