@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import time
 from http import HTTPStatus
 from typing import Any
@@ -11,9 +12,14 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import BadRequestError, UnauthorizedError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 from earshot_pipeline import wiring
-from earshot_pipeline.report import ForgedReportError, MalformedReportError, check_signature, parse_report
+from earshot_pipeline.aws import client
+from earshot_pipeline.report import ForgedReportError, MalformedReportError, Report, check_signature, parse_report
+from earshot_pipeline.rollout import Outcome, Tick, advance
+from earshot_pipeline.rollout_table import RolloutTable, UnknownRolloutError
 from earshot_pipeline.settings import Environment
+from earshot_pipeline.version import BadVersionError, Version
 
 logger, tracer, metrics = Logger(), Tracer(), Metrics()
 environment = Environment.of_process()
@@ -24,7 +30,7 @@ app = APIGatewayHttpResolver()
 def take_report() -> Response[str]:
     """Take a report, or say why not; a refused report changes nothing."""
     event = app.current_event
-    table = wiring.table(environment)
+    table, now = wiring.rollouts(environment), time.time()
     try:
         text = event.raw_event.get("body") or ""
         body = base64.b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
@@ -34,10 +40,33 @@ def take_report() -> Response[str]:
         raise BadRequestError(str(fault)) from fault
     except ForgedReportError as fault:
         raise UnauthorizedError(str(fault)) from fault
-    if not table.write_report(report.device, report.model_dump(), time.time()):
+    if not table.take_report(report.device, report.model_dump(), now):
         raise UnauthorizedError(f"counter {report.counter} is not larger than the last report's")
+    _tell_rollout(table, report)
     metrics.add_metric(f"Device{report.state.capitalize()}", MetricUnit.Count, 1)
     return Response(HTTPStatus.NO_CONTENT, content_types.APPLICATION_JSON, "")
+
+
+def _tell_rollout(table: RolloutTable, report: Report) -> None:
+    """Have the version's rollout looked at where a look would change it. What is lost here, the reconciler makes up."""
+    if report.state not in (*Outcome,):
+        return
+    try:
+        version = Version.parse(report.version)
+        rollout = table.rollout(version)
+    except (BadVersionError, UnknownRolloutError):
+        return
+    after, _ = advance(rollout, Tick(table.tally(version)))
+    if after == rollout:
+        return
+    try:
+        client("lambda").invoke(
+            FunctionName=environment.text("CONVERT_FIRMWARE_FUNCTION"),
+            InvocationType="Event",
+            Payload=json.dumps({"rollout": str(version)}).encode(),
+        )
+    except ClientError:
+        logger.exception("a rollout could not be told", version=str(version))
 
 
 @metrics.log_metrics(capture_cold_start_metric=True)

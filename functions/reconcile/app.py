@@ -26,10 +26,14 @@ def _open_runs(table: Table) -> list[Run]:
 
 
 def _ask(function: str, run: str) -> None:
+    _invoke(function, {"source": "earshot.reconcile", "run": run})
+
+
+def _invoke(function: str, request: dict[str, str]) -> None:
     client("lambda").invoke(
         FunctionName=environment.text(f"{function.upper()}_FUNCTION"),
         InvocationType="Event",
-        Payload=json.dumps({"source": "earshot.reconcile", "run": run}).encode(),
+        Payload=json.dumps(request).encode(),
     )
 
 
@@ -42,8 +46,8 @@ def _end(table: Table, run: Run, stuck: Failed) -> None:
 @tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 - the clock says nothing
-    """Ask the owners of every open run again, end what is stuck, and see whether a run is due."""
-    table, now = wiring.table(environment), time.time()
+    """Ask the owners of every open run and rollout again, end what is stuck, and see whether a run is due."""
+    table, now = wiring.rollouts(environment), time.time()
     patience = Patience.of_jobs(environment.number("PROCESSING_SECONDS"), environment.number("TRAINING_SECONDS"))
     for run in _open_runs(table):
         stuck: Failed | None = patience.overdue(run, now)
@@ -53,6 +57,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # no
             wiring.announce_end(environment, *table.demanded(run.id), now)
         for function in OWNERS.get(run.state, ()):
             _ask(function, run.id)
+    for rollout in table.rollouts():
+        if not rollout.settled:
+            _invoke("convert_firmware", {"rollout": str(rollout.version)})
     _ask("start_preprocessing", "")
     counters = table.counters()
     for name, total in counters.items():

@@ -23,8 +23,12 @@ environment = Environment.of_process()
 @event_parser(model=RollbackRequest)
 def lambda_handler(event: RollbackRequest, context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - Lambda's form
     """Register the model once more; its approval releases it as any other's does."""
-    table, now = wiring.table(environment), time.time()
+    table, now = wiring.rollouts(environment), time.time()
+    if event.groups:
+        environment.rollout_groups(event.groups)
     run = table.reissue_run(Version.parse(event.version), now)
+    if event.groups and run.version is not None:
+        table.plan_rollout(run.version, event.groups)
     arn = wiring.packages(environment).register(run)
     table.advance(run.id, lambda _: Registered(now, arn))
     metrics.add_metric("Rollbacks", MetricUnit.Count, 1)

@@ -215,6 +215,15 @@ def test_keywords_that_no_board_holds_are_not_deployed(keywords, taken):
     assert "MAX_KEYWORDS = 38" in settings
 
 
+@pytest.mark.parametrize(
+    ("groups", "taken"),
+    [("100", True), ("5,25,100", True), ("", False), ("5", False), ("0,100", False), ("5, 100", False), ("101", False)],
+)
+def test_shares_of_boards_end_with_all_of_them(groups, taken):
+    # GIVEN shares WHEN they are a parameter THEN CloudFormation takes those that end with everybody
+    assert (re.fullmatch(TEMPLATE["Parameters"]["RolloutGroups"]["AllowedPattern"], groups) is not None) is taken
+
+
 def allowed(statements, action):
     """What an action may be done to."""
     return {
@@ -268,6 +277,8 @@ def test_functions_set_what_they_read():
             made = WIRING.split(f"def {maker}(")[1].split("\ndef ")[0]
             read |= set(re.findall(r'(?:text|number|integer|flag|environment, )\(?"([A-Z_]+)"', made))
         read |= {"BOARDS"} if "boards()" in code else set()
+        if "rollout_groups" in code:
+            read |= {"ROLLOUT_GROUPS", "ROLLOUT_SUCCESS", "ROLLOUT_ERRORS", "ROLLOUT_MINIMUM"}
         given = common | set(properties.get("Environment", {}).get("Variables", {}))
         # THEN nothing is missing
         assert read <= given

@@ -120,7 +120,7 @@ class RunEnded(EventBridgeModel):
 class RunRequest(_Open):
     """An event of our own that names a run and nothing else: another function asks for what its state demands."""
 
-    source: Literal["earshot.reconcile", "earshot.import"]
+    source: Literal["earshot.reconcile", "earshot.import", "earshot.rollout"]
     run: str
 
 
@@ -135,12 +135,29 @@ class RefreshRequest(BaseModel):
     refresh: Literal["due", "all", "anew"]
 
 
+class RolloutRequest(BaseModel):
+    """A person, or another function, wants something of a version's rollout.
+
+    `look` has it see what boards reported and do what follows; `plan` chooses the groups of a version that is not
+    published yet; `proceed` names the group, counted from 0, that a person is content with.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rollout: str
+    want: Literal["look", "plan", "pause", "resume", "proceed", "abort"] = "look"
+    groups: str = ""
+    group: int = 0
+    reason: str = Field(default="aborted by hand", max_length=500)
+
+
 class RollbackRequest(BaseModel):
-    """A person asks for an earlier version's model."""
+    """A person asks for an earlier version's model, for all boards or, with groups, by a rollout."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: str
+    groups: str = ""
 
 
 class ImportRequest(BaseModel):

@@ -1,37 +1,24 @@
-"""Publish a version: every board's artifacts, signed, then the update metadata, and last the job document.
+"""Publish a version: every board's artifacts, signed; then it is offered, to all boards or to a first group of them."""
 
-Boards with our own client follow the metadata, boards with Infineon's agent the document.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
-from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
+from earshot_pipeline.job_document import BadJobDocumentError
 from earshot_pipeline.model_image import Signer, SigningFailedError, model_image
-from earshot_pipeline.release import (
-    IMAGE,
-    JOB_DOCUMENT,
-    RECORD,
-    BadReleaseError,
-    image_of,
-    model_files,
-    release_record,
-    version_files,
-)
+from earshot_pipeline.offering import Offering
+from earshot_pipeline.release import IMAGE, RECORD, BadReleaseError, model_files, release_record, version_files
+from earshot_pipeline.rolling import Rolling
+from earshot_pipeline.rollout import BadGroupsError, Group
 from earshot_pipeline.run import Action, Event, Failed, FirmwarePublished, Overtaken, Run, RunState
-from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, parse_json, split_uri
+from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, split_uri
 from earshot_pipeline.table import Table
-from earshot_pipeline.tuf_repository import Offer, Outcome, UntrustedMetadataError
-from earshot_pipeline.tuf_updates import Updates, offer
+from earshot_pipeline.tuf_repository import UntrustedMetadataError
+from earshot_pipeline.tuf_updates import Updates
 from earshot_pipeline.version import Version
 
 _DURING = frozenset({RunState.RELEASING})
-_RACES = 5
-# Releases never change; the job document is looked up again after a minute.
-_POLLED = "public, max-age=60"
 _TYPES = {".c": "text/x-c", ".h": "text/x-c", ".html": "text/html; charset=utf-8", ".json": "application/json"}
 
 
@@ -42,20 +29,33 @@ class Publishing:
     Attributes:
         table: the pipeline's table.
         data: the data bucket.
-        releases: the releases bucket.
         signer: who signs images.
-        updates: the update metadata.
-        boards: the boards that releases are made for.
-        domain: the releases' domain name.
+        offering: what boards are offered.
+        rolling: who drives rollouts.
+        groups: reads a rollout's groups, such as `5,25,100`; of "" those that the stack has for every version.
     """
 
     table: Table
     data: Bucket
-    releases: Bucket
     signer: Signer
-    updates: Updates
-    boards: tuple[str, ...]
-    domain: str
+    offering: Offering
+    rolling: Rolling
+    groups: Callable[[str], tuple[Group, ...]]
+
+    @property
+    def releases(self) -> Bucket:
+        """The releases bucket."""
+        return self.offering.releases
+
+    @property
+    def boards(self) -> tuple[str, ...]:
+        """The boards that releases are made for."""
+        return self.offering.boards
+
+    @property
+    def updates(self) -> Updates:
+        """The update metadata."""
+        return self.offering.updates
 
     def publish(self, run: Run, demanded: Sequence[Action], now: float) -> tuple[Run, tuple[Action, ...]]:
         """Publish the run's version for every board and tell the run."""
@@ -66,6 +66,7 @@ class Publishing:
             event = self._publish(run, run.version, now)
         except (
             BadBundleError,
+            BadGroupsError,
             BadJobDocumentError,
             BadReleaseError,
             GoneError,
@@ -74,46 +75,52 @@ class Publishing:
             UntrustedMetadataError,
         ) as fault:
             event = Failed(now, _DURING, f"version {run.version} cannot be published: {fault}")
+            self.rolling.abandon(run.version, event.reason)
         return self.table.advance(run.id, lambda _: event)
 
     def _publish(self, run: Run, version: Version, now: float) -> Event:
         bundle = read_bundle(self.data.read(split_uri(run.bundle)[1], limit=MAX_ARCHIVE_BYTES).data)
         for key, content in version_files(bundle, version).items():
             self.releases.put(key, content, _content_type(key))
-        records = [self._release(run, version, board, bundle, now) for board in self.boards]
-        outcome = self.updates.publish([self._target(record) for record in records], now)
+        for board in self.boards:
+            self._release(run, version, board, bundle, now)
+        higher = self.rolling.higher(version)
+        if higher is None:
+            groups = self._groups(run, version)
+            if groups:
+                self.rolling.begin(version, groups, now)
+            else:
+                higher = self._publish_to_all(version, now)
+        return Overtaken(now, higher) if higher else FirmwarePublished(now)
+
+    def _groups(self, run: Run, version: Version) -> tuple[Group, ...]:
+        """The steps of the version's rollout; none where it goes to all boards at once."""
+        stable = [self.offering.stable(board) for board in self.boards]
+        if not self.updates.begun() or not all(found and found < version for found in stable):
+            # Nobody could be told of a candidate, or brought back from it.
+            return ()
+        planned = self.offering.rollouts.planned_groups(version)
+        if planned:
+            return self.groups(planned)
+        groups = self.groups("")
+        return groups if len(groups) > 1 and not run.reissue_of else ()
+
+    def _publish_to_all(self, version: Version, now: float) -> Version | None:
+        self.rolling.supersede(version)
+        outcome = self.offering.publish(now, version)
         higher = [*outcome.overtaken.values()] if outcome else []
-        higher += [other for record in records if (other := self._offer(image_of(record))) is not None]
-        return Overtaken(now, max(higher)) if higher else FirmwarePublished(now)
+        offered = self.offering.publish_documents(version)
+        return max([*higher, *([offered] if offered else [])], default=None)
 
-    def refresh(self, now: float, *, renew: bool = False, anew: bool = False) -> Outcome | None:
-        """Bring into the update metadata what job documents offer, and sign anew what expires soon.
-
-        Args:
-            now: the time.
-            renew: sign everything anew.
-            anew: begin anew where what is there cannot be trusted.
-
-        Returns:
-            What came of it; None where nobody has made a root yet.
-        """
-        offers = [found for board in self.boards if (found := self._offered(board)) is not None]
-        return self.updates.publish(offers, now, renew=renew, anew=anew)
-
-    def _offered(self, board: str) -> Offer | None:
+    def _release(self, run: Run, version: Version, board: str, bundle: Bundle, now: float) -> None:
+        """Write a board's release; one that is complete is left as it is."""
         try:
-            version = published_version(self.releases.read(f"{board}/{JOB_DOCUMENT}").data)
-            return self._target(self._read(f"{version}/{board}/")) if version else None
-        except GoneError:
-            return None
-
-    def _release(self, run: Run, version: Version, board: str, bundle: Bundle, now: float) -> Mapping[str, Any]:
-        """Write a board's release and give its record; one that is complete is left as it is."""
-        prefix = f"{version}/{board}/"
-        try:
-            return self._read(prefix)
+            self.offering.record(version, board)
         except GoneError:
             pass
+        else:
+            return
+        prefix = f"{version}/{board}/"
         files = dict(model_files(bundle, version))
         for path, content in files.items():
             self.releases.put(prefix + path, content, _content_type(path))
@@ -124,33 +131,6 @@ class Publishing:
         self.releases.put_once(
             prefix + RECORD, release_record(run, version, board, bundle, files, created), "application/json"
         )
-        return self._read(prefix)
-
-    def _read(self, prefix: str) -> Mapping[str, Any]:
-        record: Mapping[str, Any] = parse_json(self.releases.read(prefix + RECORD).data, prefix + RECORD)
-        image_of(record)
-        return record
-
-    def _target(self, record: Mapping[str, Any]) -> Offer:
-        return offer(record, self.releases.read(image_of(record).path[1:]).data)
-
-    def _offer(self, file: ModelFile) -> Version | None:
-        """Offer a file to its board; returns the version offered already when that is higher."""
-        key = f"{file.board}/{JOB_DOCUMENT}"
-        document = job_document(file, self.domain)
-        for _ in range(_RACES):
-            try:
-                known = self.releases.read(key)
-            except GoneError:
-                known = None
-            offered = published_version(known.data) if known else None
-            if offered is not None and offered > file.version:
-                return offered
-            if known is not None and known.data == document:
-                return None
-            if self.releases.replace(key, document, known, "application/json", _POLLED):
-                return None
-        raise BadReleaseError(f"{key}: written by others again and again")
 
 
 def _content_type(path: str) -> str:

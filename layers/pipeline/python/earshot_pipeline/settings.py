@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from earshot_pipeline.debounce import DebounceSettings
 from earshot_pipeline.gates import GateSettings
 from earshot_pipeline.naming import NOISE_LABEL, SILENCE_LABEL, is_label, parse_board
+from earshot_pipeline.rollout import Group, parse_groups
 
 # The board reads 40 labels, unknown and silence among them, from a card of 1023 bytes (docs/contracts.md, section 8).
 MAX_KEYWORDS = 38
@@ -97,6 +98,19 @@ class Environment:
     def boards(self) -> tuple[str, ...]:
         """The boards that releases are made for."""
         return tuple(parse_board(board.strip()) for board in self.text("BOARDS").split(","))
+
+    def rollout_groups(self, text: str = "") -> tuple[Group, ...]:
+        """The steps of a rollout: of these shares, or of those that the stack has for every version.
+
+        Raises:
+            BadGroupsError: the shares are none.
+        """
+        return parse_groups(
+            text or self.text("ROLLOUT_GROUPS"),
+            self.integer("ROLLOUT_SUCCESS"),
+            self.number("ROLLOUT_ERRORS"),
+            self.integer("ROLLOUT_MINIMUM"),
+        )
 
     def debounce(self) -> DebounceSettings:
         """When clips become a run."""

@@ -203,8 +203,15 @@ class Table:
             return None
         return run
 
-    def reissue_run(self, version: Version, at: float) -> Run:
+    def reissue_run(
+        self, version: Version, at: float, also: Callable[[Run], Sequence[Mapping[str, Any]]] = lambda _: ()
+    ) -> Run:
         """Make a run that releases the model of an earlier version again.
+
+        Args:
+            version: the earlier version.
+            at: now, in seconds since the epoch.
+            also: what is to be written with it, in the same transaction.
 
         Raises:
             UnknownRunError: when no run has this version.
@@ -220,12 +227,14 @@ class Table:
             condition = "runs = :runs AND versions = :versions"
             counted = {":runs": pipeline.runs, ":versions": pipeline.versions}
             values = counted | {":run": pipeline.runs + 1, ":version": pipeline.versions + 1}
+            more = also(run)
             try:
                 self._transact(
                     [
                         self._pipeline_update("SET runs = :run, versions = :version", condition, values),
                         self._put(_run_item(run), "attribute_not_exists(pk)"),
                         self._put(_version_item(run)),
+                        *more,
                     ]
                 )
             except ConflictError:
@@ -412,23 +421,20 @@ class Table:
     def write_report(self, device: str, report: Mapping[str, object], at: float) -> bool:
         """Write a device's report if its counter is larger than the last; returns whether it was."""
         try:
-            self.dynamodb.update_item(
-                TableName=self.name,
-                Key=_pack_item({"pk": f"DEVICE#{device}", "sk": "DEVICE"}),
-                UpdateExpression=(
-                    "SET #counter = :counter, version = :version, #state = :state, detail = :detail, #at = :at"
-                ),
-                ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(#counter) OR #counter < :counter)",
-                ExpressionAttributeNames={"#counter": "counter", "#state": "state", "#at": "reported_at"},
-                ExpressionAttributeValues=_pack_item(
-                    {f":{name}": report[name] for name in ("counter", "version", "state", "detail")} | {":at": at}
-                ),
-            )
+            self.dynamodb.update_item(**self._report_write(device, report, at)["Update"])
         except ClientError as fault:
             if _code(fault) == "ConditionalCheckFailedException":
                 return False
             raise
         return True
+
+    def _report_write(self, device: str, report: Mapping[str, object], at: float) -> dict[str, Any]:
+        return self._write_update(
+            {"pk": f"DEVICE#{device}", "sk": "DEVICE"},
+            "SET #counter = :counter, version = :version, #state = :state, detail = :detail, reported_at = :at",
+            "attribute_exists(pk) AND (attribute_not_exists(#counter) OR #counter < :counter)",
+            {f":{name}": report[name] for name in ("counter", "version", "state", "detail")} | {":at": at},
+        )
 
     # -- DynamoDB -------------------------------------------------------------------------------------------------
 
@@ -499,7 +505,7 @@ class Table:
 
     def _write(self, condition: str, values: Mapping[str, object], expression: str = "") -> dict[str, Any]:
         write: dict[str, Any] = {"TableName": self.name}
-        names = {f"#{name}": name for name in ("state", "key") if f"#{name}" in condition + expression}
+        names = {f"#{name}": name for name in ("state", "key", "counter") if f"#{name}" in condition + expression}
         if condition:
             write["ConditionExpression"] = condition
         if values:

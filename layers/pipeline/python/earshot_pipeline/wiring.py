@@ -7,6 +7,7 @@ from earshot_pipeline.aws import client
 from earshot_pipeline.champion import Champions
 from earshot_pipeline.jobs import Jobs, ProcessingSettings, TrainingSettings
 from earshot_pipeline.packages import Packages
+from earshot_pipeline.rollout_table import RolloutTable
 from earshot_pipeline.run import Action, Announced, Run
 from earshot_pipeline.schedule import Scheduler
 from earshot_pipeline.settings import Environment
@@ -20,6 +21,11 @@ warnings.filterwarnings("ignore", "No application metrics to publish")
 def table(environment: Environment) -> Table:
     """The pipeline's table."""
     return Table(client("dynamodb"), environment.text("TABLE"))
+
+
+def rollouts(environment: Environment) -> RolloutTable:
+    """The pipeline's table, with rollouts."""
+    return RolloutTable(client("dynamodb"), environment.text("TABLE"))
 
 
 def bucket(environment: Environment, name: str) -> Bucket:
