@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from earshot import board, datasets, device, doctor, evaluate, imports, localcloud, releases, runs
+from earshot import board, datasets, device, devices, doctor, evaluate, imports, localcloud, releases, rollouts, runs
 from earshot import clips as clip_files
 from earshot.errors import EarshotError
 from earshot.follow import Bars, Follower
@@ -50,6 +51,8 @@ clips_app = typer.Typer(help="Clips in the bucket.", no_args_is_help=True)
 runs_app = typer.Typer(help="Training runs: what became of the clips.", invoke_without_command=True)
 models_app = typer.Typer(help="Models, by version.", invoke_without_command=True)
 keys_app = typer.Typer(help="The keys of signed updates, and their root.", no_args_is_help=True)
+rollout_app = typer.Typer(help="Staged rollouts: a version reaches boards group by group.", no_args_is_help=True)
+devices_app = typer.Typer(help="The devices whose reports the stack takes.", no_args_is_help=True)
 device_app = typer.Typer(help="A board on this machine.", no_args_is_help=True)
 board_app = typer.Typer(help="What a model costs on a board's Cortex-M4.", no_args_is_help=True)
 for name, group in (
@@ -59,6 +62,8 @@ for name, group in (
     ("runs", runs_app),
     ("models", models_app),
     ("keys", keys_app),
+    ("rollout", rollout_app),
+    ("devices", devices_app),
     ("device", device_app),
     ("board", board_app),
 ):
@@ -466,6 +471,131 @@ def keys_show(context: typer.Context, as_json: AsJson = False) -> None:
         version = "–" if role.version is None else str(role.version)
         table.add_row(role.name, version, expires, str(role.threshold), "\n".join(role.keyids))
     screen.print(table)
+
+
+# --- rollouts ------------------------------------------------------------------------------------------------------
+
+
+RolloutVersion = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Whose rollout; the newest.")]
+
+
+def _show_rollouts(found: list[dict[str, Any]]) -> None:
+    table = Table("version", "state", "boards", "group", "confirmed", "refused", "in this group", "why", box=None)
+    for rollout in found:
+        table.add_row(
+            rollout["version"],
+            rollout["state"],
+            f"{rollout['percent']} %" if rollout["state"] in rollouts.ACTIVE else "–",
+            f"{rollout['group'] + 1} of {len(rollout['groups'])} ({','.join(map(str, rollout['groups']))})",
+            str(rollout["confirmed"]),
+            str(rollout["rejected"]),
+            f"{rollout['confirmed_in_group']} of {rollout['needed_in_group']}",
+            escape(rollout["reason"]) or "–",
+        )
+    screen.print(table if found else "no rollout yet")
+
+
+def _change_rollout(context: typer.Context, version: str | None, what: str, as_json: bool, **more: Any) -> None:
+    found = rollouts.want(_target(context), version, what, **more)
+    screen.print_json(dumps(found)) if as_json else _show_rollouts([found])
+
+
+@rollout_app.command("start")
+def rollout_start(
+    context: typer.Context,
+    version: Version,
+    groups: Annotated[str | None, typer.Option(help="Shares of boards, such as 5,25,100; the stack's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Offer a version to a few boards, then to more. Approves one that waits; one that was out gets a new number."""
+    new = rollouts.start(_target(context), version, groups)
+    if as_json:
+        screen.print_json(dumps({"version": new}))
+    else:
+        screen.print(f"{new} goes out group by group: `earshot rollout status {new}` tells how far it is")
+
+
+@rollout_app.command("status")
+def rollout_status(context: typer.Context, version: RolloutVersion = None, as_json: AsJson = False) -> None:
+    """What boards made of a version, and how far it is; without VERSION of every rollout."""
+    target = _target(context)
+    found = [rollouts.get(target, version)] if version else rollouts.list_rollouts(target)
+    screen.print_json(dumps(found[0] if version else found)) if as_json else _show_rollouts(found)
+
+
+@rollout_app.command("pause")
+def rollout_pause(context: typer.Context, version: RolloutVersion = None, as_json: AsJson = False) -> None:
+    """Offer it to nobody more for now; boards that have it keep it."""
+    _change_rollout(context, version, "pause", as_json)
+
+
+@rollout_app.command("resume")
+def rollout_resume(context: typer.Context, version: RolloutVersion = None, as_json: AsJson = False) -> None:
+    """Go on with one that is paused."""
+    _change_rollout(context, version, "resume", as_json)
+
+
+@rollout_app.command("next")
+def rollout_next(context: typer.Context, version: RolloutVersion = None, as_json: AsJson = False) -> None:
+    """Go on to the next group, however few boards of this one have confirmed."""
+    _change_rollout(context, version, "proceed", as_json)
+
+
+@rollout_app.command("abort")
+def rollout_abort(
+    context: typer.Context,
+    version: RolloutVersion = None,
+    reason: Annotated[str, typer.Option(help="Kept with the rollout.")] = "aborted by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw it: the last good model goes out again under a higher version, also to boards that have this one."""
+    _change_rollout(context, version, "abort", as_json, reason=reason)
+
+
+# --- devices -------------------------------------------------------------------------------------------------------
+
+
+Identity = Annotated[str, typer.Argument(metavar="ID", help="The device's name.")]
+
+
+@devices_app.command("add")
+def devices_add(
+    context: typer.Context,
+    identity: Identity,
+    key: Annotated[str, typer.Option(help="Its public key: a PEM or DER file, or hex digits.")],
+    board: Annotated[str, typer.Option(help="Its kind of board.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a device known, so that its signed reports are taken."""
+    point = devices.public_key(key)
+    new = devices.add(_target(context), identity, point, board)
+    if as_json:
+        screen.print_json(dumps({"device": identity, "board": board, "public_key": point, "new": new}))
+    else:
+        screen.print(f"{identity} {'is registered' if new else 'was registered already'}")
+
+
+@devices_app.command("list")
+def devices_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """List devices, and what they last reported."""
+    every = devices.list_devices(_target(context))
+    if as_json:
+        screen.print_json(dumps(every))
+        return
+    table = Table("device", "board", "version", "state", "reported", "detail", box=None)
+    for found in every:
+        at = found["reported_at"]
+        reported = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC" if at else "–"
+        told = [found[name] or "–" for name in ("board", "version", "state")]
+        table.add_row(found["device"], *told, reported, escape(found["detail"] or ""))
+    screen.print(table if every else "no device yet: `earshot devices add` makes one known")
+
+
+@devices_app.command("remove")
+def devices_remove(context: typer.Context, identity: Identity, as_json: AsJson = False) -> None:
+    """Forget a device: its reports are refused from now on."""
+    devices.remove(_target(context), identity)
+    screen.print_json(dumps({"removed": identity})) if as_json else screen.print(f"{identity} is forgotten")
 
 
 # --- device --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earshot import devices
 from earshot.errors import EarshotError
 from earshot.project import BUILD, DEVICE_PROGRAM, build_firmware
 from earshot.target import Target
@@ -152,17 +153,5 @@ def provision(target: Target, board: str | None, identity: str, directory: Path 
     provisioned = [e for e in events(made.stdout.splitlines()) if e["event"] == "provisioned"]
     if made.returncode or not provisioned:
         raise EarshotError(f"the board cannot be provisioned in {directory}: {made.stdout}{made.stderr}")
-    _register(target, device, provisioned[0]["public_key"])
+    devices.add(target, identity, provisioned[0]["public_key"], board)
     return device
-
-
-def _register(target: Target, device: Device, public_key: str) -> None:
-    table = target.resource("dynamodb").Table(target.outputs["Table"])
-    key = {"pk": f"DEVICE#{device.identity}", "sk": "DEVICE"}
-    known = table.get_item(Key=key).get("Item")
-    if known and known["public_key"] != public_key:
-        raise EarshotError(
-            f"device {device.identity} is registered with another key: choose another --id, or remove the registration"
-        )
-    if not known:
-        table.put_item(Item={**key, "public_key": public_key, "board": device.board, "counter": 0})
