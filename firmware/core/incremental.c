@@ -303,7 +303,7 @@ uint64_t es_incremental_macs(const es_model *m)
 
     for (k = 0; k < m->node_count; k++) {
         const es_node *n = &m->nodes[k];
-        const uint64_t macs = n->operator_->macs == NULL ? 0 : n->operator_->macs(m, n);
+        const uint64_t macs = es_operator_macs(m, n);
         const uint32_t rows = (uint32_t)es_node_rows(m, n);
         const uint32_t tail = n->tail < rows ? n->tail : rows;
         const uint32_t computed = n->head == n->tail ? rows : n->head + rows - tail;

@@ -495,9 +495,7 @@ uint64_t es_model_macs(const es_model *m)
     uint16_t i;
 
     for (i = 0; i < m->node_count; i++) {
-        if (m->nodes[i].operator_->macs != NULL) {
-            total += m->nodes[i].operator_->macs(m, &m->nodes[i]);
-        }
+        total += es_operator_macs(m, &m->nodes[i]);
     }
     return total;
 }

@@ -1,7 +1,9 @@
 /* The operators that the firmware has, behind one interface.
  *
- * Which kernels are built in is said in operators.c, in one explicit table; a
- * faster set for another processor is another table with the same checks. */
+ * All of them are built in, unless ES_OPERATORS lists fewer: a program whose models
+ * are known then links what these use, and refuses others with
+ * ES_ERR_OPERATOR_UNSUPPORTED. For example
+ * -DES_OPERATORS='ES_CONV_2D, ES_RESHAPE, ES_FULLY_CONNECTED, ES_SOFTMAX'. */
 #ifndef ES_OPERATORS_H
 #define ES_OPERATORS_H
 
@@ -16,14 +18,7 @@ typedef struct {
 
 /* Elements [first, end) of a tensor that rows are made of. More than one batch
  * is computed as a whole only. */
-static inline es_rows es_row_elements(const es_tensor *t, es_rows rows)
-{
-    const int32_t all = (int32_t)t->elements;
-    const int32_t row = t->rank > 1 ? all / (t->shape[0] * t->shape[1]) : all;
-    const es_rows elements = {rows.first * row, t->shape[0] == 1 || t->rank < 2 ? rows.end * row : all};
-
-    return elements;
-}
+es_rows es_row_elements(const es_tensor *t, es_rows rows);
 
 /* How an operator's output rows come from its input rows. */
 typedef enum {
@@ -39,7 +34,8 @@ typedef struct es_operator {
     uint8_t max_version; /* newest version whose int8 meaning is the same */
     uint8_t options;     /* BuiltinOptions member; 0 where none is read */
     uint8_t min_inputs;
-    uint8_t max_inputs;
+    uint8_t max_inputs; /* 3: data, weights and a bias */
+    uint8_t rule;       /* es_row_rule */
     /* Checks types, shapes and quantisation, and fills the node's constants. */
     es_status (*check)(es_model *m, es_node *n);
     /* Computes the output's rows `rows`, or all of it under ES_WHOLE. A kernel
@@ -48,12 +44,13 @@ typedef struct es_operator {
      * it has written into a block it reads no input row that only blocks before
      * it need, so that memory may be shared. */
     void (*run)(const es_model *m, const es_node *n, es_rows rows);
-    es_row_rule rule;
-    uint64_t (*macs)(const es_model *m, const es_node *n); /* NULL: none */
 } es_operator;
 
 /* The operator of a code, or NULL. */
-const es_operator *es_operator_find(int32_t code);
+ES_SMALL const es_operator *es_operator_find(int32_t code);
+
+/* Multiply-accumulates of a node with weights; 0 of others. */
+ES_SMALL uint64_t es_operator_macs(const es_model *m, const es_node *n);
 
 ES_SMALL es_status es_conv_check(es_model *m, es_node *n);
 ES_SMALL es_status es_depthwise_conv_check(es_model *m, es_node *n);
@@ -67,9 +64,9 @@ ES_SMALL es_status es_relu6_check(es_model *m, es_node *n);
 ES_SMALL es_status es_pad_check(es_model *m, es_node *n);
 ES_SMALL es_status es_mean_check(es_model *m, es_node *n);
 
-void es_conv_run(const es_model *m, const es_node *n, es_rows rows);
-void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows);
-void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_conv_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_depthwise_conv_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_fully_connected_run(const es_model *m, const es_node *n, es_rows rows);
 void es_average_pool_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_reshape_run(const es_model *m, const es_node *n, es_rows rows);
@@ -79,9 +76,5 @@ ES_SMALL void es_relu_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_relu6_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_pad_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_mean_run(const es_model *m, const es_node *n, es_rows rows);
-
-ES_SMALL uint64_t es_conv_macs(const es_model *m, const es_node *n);
-ES_SMALL uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n);
-ES_SMALL uint64_t es_fully_connected_macs(const es_model *m, const es_node *n);
 
 #endif

@@ -2,6 +2,31 @@
 
 #include <string.h>
 
+/* Rounded down after half is added: for products of both signs that is the same. */
+int32_t es_doubling_high_mul(int32_t a, int32_t b)
+{
+    if (a == INT32_MIN && b == INT32_MIN) {
+        return INT32_MAX;
+    }
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+int32_t es_rounding_shift_right(int32_t x, int bits)
+{
+    const int32_t mask = (int32_t)(((int64_t)1 << bits) - 1);
+    const int32_t remainder = x & mask;
+    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+
+    return (x >> bits) + (remainder > threshold ? 1 : 0);
+}
+
+int32_t es_requantise(int32_t x, int32_t multiplier, int shift)
+{
+    const int left = shift > 0 ? shift : 0;
+
+    return es_rounding_shift_right(es_doubling_high_mul(es_shift_left_wrap(x, left), multiplier), left - shift);
+}
+
 /* mantissa * 2^exponent, mantissa in [2^23, 2^24). */
 typedef struct {
     uint32_t mantissa;

@@ -34,33 +34,14 @@ static inline int32_t es_shift_left_wrap(int32_t a, int bits)
     return (int32_t)((uint32_t)a << bits);
 }
 
-/* round(a * b / 2^31), half away from zero; -2^31 * -2^31 saturates. Rounded
- * down after half is added: for products of both signs that is the same. */
-static inline int32_t es_doubling_high_mul(int32_t a, int32_t b)
-{
-    if (a == INT32_MIN && b == INT32_MIN) {
-        return INT32_MAX;
-    }
-    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
-}
+/* round(a * b / 2^31), half away from zero; -2^31 * -2^31 saturates. */
+ES_SMALL int32_t es_doubling_high_mul(int32_t a, int32_t b);
 
 /* round(x / 2^bits), half away from zero; bits 0..31. */
-static inline int32_t es_rounding_shift_right(int32_t x, int bits)
-{
-    const int32_t mask = (int32_t)(((int64_t)1 << bits) - 1);
-    const int32_t remainder = x & mask;
-    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+ES_SMALL int32_t es_rounding_shift_right(int32_t x, int bits);
 
-    return (x >> bits) + (remainder > threshold ? 1 : 0);
-}
-
-static inline int32_t es_requantise(int32_t x, int32_t multiplier, int shift)
-{
-    const int left = shift > 0 ? shift : 0;
-    const int right = shift > 0 ? 0 : -shift;
-
-    return es_rounding_shift_right(es_doubling_high_mul(es_shift_left_wrap(x, left), multiplier), right);
-}
+/* Any sum by a requantiser; es_scale is the quick way for most. */
+ES_SMALL int32_t es_requantise(int32_t x, int32_t multiplier, int shift);
 
 static inline int8_t es_clamp_i8(int32_t x, int32_t low, int32_t high)
 {

@@ -4,28 +4,26 @@
 enum { ACTIVATION = 0 };
 enum { HEADROOM = 20 };
 
-/* Whether `in` can be stretched to `out`, dimensions aligned at the end. */
-static bool broadcasts(const es_tensor *in, const es_tensor *out)
-{
-    int d;
-
-    if (in->rank > out->rank) {
-        return false;
-    }
-    for (d = 0; d < in->rank; d++) {
-        const int32_t size = in->shape[in->rank - 1 - d];
-
-        if (size != 1 && size != out->shape[out->rank - 1 - d]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Size of dimension d counted from the end; 1 beyond the first. */
 static int32_t from_end(const es_tensor *t, int d)
 {
     return d < t->rank ? t->shape[t->rank - 1 - d] : 1;
+}
+
+/* Whether the operands are stretched to the output, dimensions aligned at the end. */
+static bool broadcasts(const es_tensor *a, const es_tensor *b, const es_tensor *out)
+{
+    int d;
+
+    for (d = 0; d < ES_MODEL_RANK; d++) {
+        const int32_t first = from_end(a, d);
+        const int32_t second = from_end(b, d);
+
+        if ((first != second && first != 1 && second != 1) || from_end(out, d) != es_larger(first, second)) {
+            return false;
+        }
+    }
+    return a->rank <= out->rank && b->rank <= out->rank;
 }
 
 es_status es_add_check(es_model *m, es_node *n)
@@ -34,18 +32,12 @@ es_status es_add_check(es_model *m, es_node *n)
     const es_tensor *b = &m->tensors[n->inputs[1]];
     const es_tensor *out = &m->tensors[n->output];
     const float larger = a->scale > b->scale ? a->scale : b->scale;
-    int d;
 
     if (a->type != ES_TYPE_INT8 || b->type != ES_TYPE_INT8 || a->scales.count != 1 || b->scales.count != 1) {
         return ES_ERR_OPERATOR_INPUTS;
     }
-    if (!broadcasts(a, out) || !broadcasts(b, out)) {
+    if (!broadcasts(a, b, out)) {
         return ES_ERR_OPERATOR_SHAPE;
-    }
-    for (d = 0; d < out->rank; d++) {
-        if (from_end(out, d) != es_larger(from_end(a, d), from_end(b, d))) {
-            return ES_ERR_OPERATOR_SHAPE;
-        }
     }
     if (!es_requantiser_from(a->scale, 1.0f, larger, -1, &n->u.add.input[0]) ||
         !es_requantiser_from(b->scale, 1.0f, larger, -1, &n->u.add.input[1]) ||

@@ -22,13 +22,6 @@ es_status es_conv_check(es_model *m, es_node *n)
     return ES_OK;
 }
 
-uint64_t es_conv_macs(const es_model *m, const es_node *n)
-{
-    const es_tensor *weights = &m->tensors[n->inputs[1]];
-
-    return (uint64_t)m->tensors[n->output].elements * (weights->elements / (uint32_t)weights->shape[0]);
-}
-
 void es_conv_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *weights = &m->tensors[n->inputs[1]];

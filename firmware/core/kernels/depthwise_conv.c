@@ -46,11 +46,6 @@ es_status es_depthwise_conv_check(es_model *m, es_node *n)
     return ES_OK;
 }
 
-uint64_t es_depthwise_conv_macs(const es_model *m, const es_node *n)
-{
-    return (uint64_t)m->tensors[n->output].elements * (uint64_t)n->u.window.filter_h * (uint64_t)n->u.window.filter_w;
-}
-
 /* Output channels whose sums are made together, one tap after the other. */
 enum { CHUNK = 32 };
 
@@ -69,36 +64,25 @@ static overlap overlap_of(int32_t at, int32_t size, int32_t filter, int32_t dila
     return o;
 }
 
-/* Adds a tap's products: `count` output channels from `multiplier` a value on. */
-static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, int32_t multiplier, int32_t count,
-                    int32_t *sums)
+/* Adds a tap's products: of as many values, or of one alone. */
+static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, bool alone, int32_t count, int32_t *sums)
 {
+    const int32_t value = *x - zero_point;
     int32_t i;
-    int32_t j;
 
-    if (multiplier == 1) {
-        for (i = 0; i < count; i++) {
-            sums[i] += (x[i] - zero_point) * w[i];
-        }
-        return;
-    }
-    for (i = 0; i < count; i += multiplier) {
-        const int32_t value = *x++ - zero_point;
-
-        for (j = i; j < i + multiplier; j++) {
-            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): count is a multiple of multiplier */
-            sums[j] += value * w[j];
-        }
+    for (i = 0; i < count; i++) {
+        sums[i] += (alone ? value : x[i] - zero_point) * w[i];
     }
 }
 
 /* Output channels [channel, channel + count) of one place. */
 static void run_place(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image,
-                      overlap down, overlap across, int32_t channel, int32_t count, int32_t multiplier, int8_t *y)
+                      overlap down, overlap across, int32_t channel, int32_t count, int8_t *y)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_window *w = &n->u.window;
     const int8_t *weights = (const int8_t *)m->tensors[n->inputs[1]].constant + channel;
+    const bool alone = w->depth_multiplier != 1;
     int32_t sums[CHUNK];
     int32_t fy;
     int32_t fx;
@@ -112,7 +96,7 @@ static void run_place(const es_model *m, const es_node *n, const es_channels *ch
 
         for (fx = across.first; fx < across.end; fx++) {
             add_tap(row + (across.at + fx * w->dilation_w) * in->shape[3], in->zero_point,
-                    weights + (fy * w->filter_w + fx) * in->shape[3] * w->depth_multiplier, multiplier, count, sums);
+                    weights + (fy * w->filter_w + fx) * in->shape[3] * w->depth_multiplier, alone, count, sums);
         }
     }
     for (i = 0; i < count; i++) {
@@ -130,9 +114,6 @@ void es_depthwise_plainly(const es_model *m, const es_node *n, const es_channels
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
-    /* A chunk has the whole of several values' channels, or a part of one's. */
-    const int32_t multiplier = es_smaller(w->depth_multiplier, CHUNK);
-    const int32_t most = CHUNK / multiplier * multiplier;
     int32_t row;
     int32_t column;
     int32_t channel;
@@ -147,12 +128,13 @@ void es_depthwise_plainly(const es_model *m, const es_node *n, const es_channels
             int32_t count;
 
             for (channel = area->channels.first; channel < area->channels.end; channel += count) {
-                const int32_t of_value = w->depth_multiplier - channel % w->depth_multiplier;
+                /* Those of one value, or of several that have one each. */
+                const int32_t together = w->depth_multiplier == 1 ? area->channels.end - channel
+                                                                  : w->depth_multiplier - channel % w->depth_multiplier;
 
-                count = w->depth_multiplier > CHUNK ? es_smaller(of_value, CHUNK)
-                                                    : es_smaller(area->channels.end - channel, most);
+                count = es_smaller(together, CHUNK);
                 run_place(m, n, channels, image + channel / w->depth_multiplier, down, across, channel, count,
-                          w->depth_multiplier > CHUNK ? count : multiplier, place + channel);
+                          place + channel);
             }
         }
     }

@@ -38,13 +38,8 @@ es_status es_fully_connected_check(es_model *m, es_node *n)
                : ES_ERR_MODEL_QUANTISATION;
 }
 
-uint64_t es_fully_connected_macs(const es_model *m, const es_node *n)
-{
-    return (uint64_t)m->tensors[n->output].elements * (uint64_t)m->tensors[n->inputs[1]].shape[1];
-}
-
 /* The dot products of x with one or two filters; x is read once. */
-static void multiply(const int8_t *x, int32_t zero_point, const int8_t *w1, const int8_t *w2, int32_t depth,
+static __attribute__((noinline, hot)) void multiply(const int8_t *x, int32_t zero_point, const int8_t *w1, const int8_t *w2, int32_t depth,
                      int32_t sums[2])
 {
     int32_t sum1 = 0;

@@ -31,6 +31,21 @@ static bool is_reduced(const es_node *n, int d)
     return (n->u.mean.reduced >> d & 1) != 0;
 }
 
+/* value * 2^bits / divisor, rounded down, where it has 32 bits: a division of 64 bits
+ * is a library's, and large. */
+static uint32_t quotient(uint32_t value, int bits, uint32_t divisor)
+{
+    uint32_t whole = value / divisor;
+    uint32_t rest = value % divisor;
+
+    for (; bits > 0; bits--) {
+        rest *= 2;
+        whole = whole * 2 + (rest >= divisor ? 1 : 0);
+        rest -= rest >= divisor ? divisor : 0;
+    }
+    return whole;
+}
+
 es_status es_mean_check(es_model *m, es_node *n)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
@@ -65,7 +80,7 @@ es_status es_mean_check(es_model *m, es_node *n)
         log2++;
     }
     log2 = log2 < 31 + n->scaling.shift ? log2 : 31 + n->scaling.shift;
-    n->scaling.multiplier = (int32_t)(((int64_t)n->scaling.multiplier << log2) / (int64_t)count);
+    n->scaling.multiplier = (int32_t)quotient((uint32_t)n->scaling.multiplier, log2, count);
     n->scaling.shift = (int8_t)(n->scaling.shift - log2);
     n->u.mean.count = count;
     return ES_OK;

@@ -32,31 +32,17 @@ static inline bool es_channel_is_quick(const es_channels *c, int32_t channel)
 /* Any sum's value, within int8 and without the node's limits. */
 ES_SMALL int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
 
-/* The values of `count` sums of a channel, `step` bytes apart. */
-ES_SMALL void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
-                   int32_t step);
-
 static inline es_scaler es_channel_scaler(const es_channels *c, int32_t channel)
 {
     return es_scaler_from(c->multipliers[channel * c->step], c->shifts[channel * c->step], c->zero_point);
 }
 
-/* The same, quicker where it can be. */
-static inline void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count,
-                                  int8_t *y, int32_t step)
-{
-    if (es_channel_is_quick(c, channel)) {
-        const es_scaler scaler = es_channel_scaler(c, channel);
-        int32_t i;
-
-        for (i = 0; i < count; i++) {
-            *y = (int8_t)es_saturate8(es_scale(sums[i], scaler));
-            y += step;
-        }
-    } else {
-        es_put_values(c, channel, sums, count, y, step);
-    }
-}
+/* The values of `count` sums of a channel, `step` bytes apart. */
+#if ES_DSP_NATIVE
+ES_SMALL /* what is to be quick is so by other means */
+#endif
+void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+                    int32_t step);
 
 /* Applies the node's fused activation to values that are in place. */
 void es_limit_values(const es_node *n, int8_t *y, int32_t count);

@@ -25,6 +25,12 @@ static void measure(es_patches *p, const es_tensor *in, const es_window *w, int3
                          : 0;
 }
 
+/* After what join_rows reads and writes. */
+static uint32_t spill(const es_patches *p)
+{
+    return p->row_values % 4 == 0 ? 0 : SPILL;
+}
+
 /* By what panel_dsp.c needs, as es_panel_size is. */
 static uint32_t patch_size(const es_patches *p)
 {
@@ -33,7 +39,7 @@ static uint32_t patch_size(const es_patches *p)
 
     return p->row_values % 4 == 0 && (point || p->strip_width > 0)
                ? 0
-               : ((uint32_t)(w->filter_h * p->row_values) + 3) / 4 * 4 + SPILL;
+               : ((uint32_t)(w->filter_h * p->row_values) + 3) / 4 * 4 + spill(p);
 }
 
 uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns)
@@ -41,7 +47,7 @@ uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth,
     es_patches p;
 
     measure(&p, in, w, depth, columns);
-    return patch_size(&p) + (p.strip_width > 0 ? (uint32_t)(p.strip_width * w->filter_h) + SPILL : 0);
+    return patch_size(&p) + (p.strip_width > 0 ? (uint32_t)(p.strip_width * w->filter_h) + spill(&p) : 0);
 }
 
 void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,

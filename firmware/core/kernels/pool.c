@@ -52,7 +52,7 @@ static int32_t sum_of(const int8_t *line, int32_t down, int32_t across, int32_t 
     return sum;
 }
 
-static int32_t largest_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
+static ES_SMALL int32_t largest_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
 {
     int32_t largest = -128;
 

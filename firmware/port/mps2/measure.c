@@ -65,7 +65,7 @@ static void print_layers(const int8_t *input)
         const es_node *n = &model.nodes[i];
         const es_tensor *out = &model.tensors[n->output];
         const es_rows all = {0, out->rank > 1 ? out->shape[1] : 1};
-        const uint64_t macs = n->operator_->macs == NULL ? 0 : n->operator_->macs(&model, n);
+        const uint64_t macs = es_operator_macs(&model, n);
         const uint32_t start = es_counter_now();
         uint32_t instructions;
 

@@ -26,7 +26,7 @@ static uint64_t work(const es_model *m)
 
     for (i = 0; i < m->node_count; i++) {
         const es_node *n = &m->nodes[i];
-        const bool is_window = n->operator_->rule == ES_WINDOW && n->operator_->macs == NULL;
+        const bool is_window = n->operator_->rule == ES_WINDOW && es_operator_macs(m, n) == 0;
 
         total += (uint64_t)m->tensors[n->output].elements *
                  (is_window ? (uint64_t)n->u.window.filter_h * (uint64_t)n->u.window.filter_w : 1);
