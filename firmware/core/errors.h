@@ -50,7 +50,7 @@
     X(ES_ERR_JOB_SIZE, "the job document is 1024 bytes or longer")                                                \
     X(ES_ERR_JOB_FIELD, "a field of the job document is missing, repeated, too long or not a proper string")      \
     X(ES_ERR_JOB_BOARD, "the job document is for another board")                                                  \
-    X(ES_ERR_JOB_IMAGE_SIZE, "the job document's image does not fit a slot or has size 1 modulo 4096")            \
+    X(ES_ERR_JOB_IMAGE_SIZE, "the offered image does not fit a slot or has size 1 modulo 4096")                   \
     X(ES_ERR_URL, "the URL is malformed or too long: http://host[:port][/path] is understood")                    \
     X(ES_ERR_TLS, "this port has no TLS: use an http URL")                                                        \
     X(ES_ERR_NET_CONNECT, "the server could not be reached")                                                      \
@@ -97,7 +97,10 @@
     X(ES_ERR_TUF_STORE, "trusted metadata could not be read or stored: check the place where it is kept")         \
     X(ES_ERR_TUF_TARGET, "the targets file does not list this target: publish it first")                          \
     X(ES_ERR_TUF_TARGET_LENGTH, "the target's length is not what the targets file states")                        \
-    X(ES_ERR_TUF_TARGET_HASH, "the target's SHA-256 is not what the targets file states")
+    X(ES_ERR_TUF_TARGET_HASH, "the target's SHA-256 is not what the targets file states")                         \
+    X(ES_ERR_TARGET_CUSTOM, "the target's custom lacks board, version, frontend, rollout or size_limit")          \
+    X(ES_ERR_TARGET_BOARD, "the target is for another board")                                                     \
+    X(ES_ERR_TARGET_ROLLOUT, "the target's rollout has not reached this board yet")
 
 typedef enum {
     ES_OK = 0,

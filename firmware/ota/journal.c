@@ -25,9 +25,19 @@ static uint32_t crc32(const void *data, size_t size)
     return ~crc;
 }
 
-static uint32_t half_offset(uint8_t half)
+uint32_t es_flash_span(const es_flash *flash, uint32_t size)
 {
-    return ES_JOURNAL_OFFSET + half * ES_JOURNAL_HALF;
+    return (size + flash->erase_size - 1) / flash->erase_size * flash->erase_size;
+}
+
+static uint32_t half_offset(const es_flash *flash, uint8_t half)
+{
+    return ES_JOURNAL_OFFSET + half * es_flash_span(flash, ES_JOURNAL_HALF);
+}
+
+uint32_t es_bank_offset(const es_flash *flash, uint8_t bank)
+{
+    return half_offset(flash, 2) + bank * es_flash_span(flash, ES_BANK_BYTES);
 }
 
 static bool is_sound(const es_record *r)
@@ -56,11 +66,12 @@ static bool is_erased(const es_flash *flash, const es_record *r)
  * and answers the offset after its last record that is not erased. */
 static es_status scan_half(es_journal *j, uint8_t half, bool *found, uint32_t *next)
 {
-    const uint32_t end = half_offset(half) + ES_JOURNAL_HALF;
+    const uint32_t start = half_offset(j->flash, half);
+    const uint32_t end = start + ES_JOURNAL_HALF;
     uint32_t offset;
 
-    *next = half_offset(half);
-    for (offset = half_offset(half); offset < end; offset += ES_RECORD_BYTES) {
+    *next = start;
+    for (offset = start; offset < end; offset += ES_RECORD_BYTES) {
         es_record r;
         const es_status status = j->flash->read(j->flash->context, offset, &r, sizeof r);
 
@@ -103,7 +114,7 @@ es_status es_journal_open(es_journal *j, const es_flash *flash)
         j->next = 0;
         return ES_OK;
     }
-    j->next = next[j->half] < half_offset(j->half) + ES_JOURNAL_HALF ? next[j->half] : 0;
+    j->next = next[j->half] < half_offset(flash, j->half) + ES_JOURNAL_HALF ? next[j->half] : 0;
     return ES_OK;
 }
 
@@ -118,8 +129,8 @@ es_status es_journal_commit(es_journal *j, const es_record *state)
 
     if (offset == 0) {
         half = (uint8_t)(1 - half);
-        offset = half_offset(half);
-        status = f->erase(f->context, offset, ES_JOURNAL_HALF);
+        offset = half_offset(f, half);
+        status = f->erase(f->context, offset, es_flash_span(f, ES_JOURNAL_HALF));
         if (status != ES_OK) {
             return status;
         }
@@ -140,7 +151,7 @@ es_status es_journal_commit(es_journal *j, const es_record *state)
     }
     if (half == j->half) {
         /* Also after an error: what was written by half is not erased any more. */
-        j->next = offset + ES_RECORD_BYTES < half_offset(half) + ES_JOURNAL_HALF ? offset + ES_RECORD_BYTES : 0;
+        j->next = offset + ES_RECORD_BYTES < half_offset(f, half) + ES_JOURNAL_HALF ? offset + ES_RECORD_BYTES : 0;
     }
     return status;
 }

@@ -17,9 +17,16 @@
 #define ES_SLOTS 2
 #define ES_JOURNAL_OFFSET (ES_SLOTS * ES_SLOT_BYTES)
 #define ES_JOURNAL_HALF (16u * 1024u)
-#define ES_FLASH_BYTES (ES_JOURNAL_OFFSET + 2 * ES_JOURNAL_HALF)
+/* Banks of update metadata (tuf_store.h), behind the journal. */
+#define ES_BANKS 4
+#define ES_BANK_BYTES (8u * 1024u)
+/* Of a flash whose erase blocks are not larger than a bank. */
+#define ES_FLASH_BYTES (ES_JOURNAL_OFFSET + 2 * ES_JOURNAL_HALF + ES_BANKS * ES_BANK_BYTES)
 #define ES_RECORD_BYTES 512u
 #define ES_NO_SLOT 0xFF
+/* Images are fetched in such parts, and a download is noted after so many bytes of it. */
+#define ES_CHUNK_BYTES 4096u
+#define ES_RESUME_BYTES (32u * 1024u)
 #define ES_REJECTED_DIGESTS 5
 #define ES_ETAG_BYTES 79
 
@@ -48,7 +55,13 @@ typedef struct {
     char etag[ES_ETAG_BYTES + 1];
     uint8_t key_digest[ES_SHA256_BYTES]; /* SHA-256 of the signing key that rejected_digests were judged by */
     uint8_t rejected[ES_REJECTED_DIGESTS][ES_SHA256_BYTES]; /* newest first; zero is empty */
-    uint8_t reserved[108];
+    uint32_t time;              /* seconds since 1970 that are known to have been; 0 for none */
+    uint32_t timestamp_expires; /* of the update metadata's timestamp with `etag` */
+    /* A download that may go on: so many bytes of this file are in the free slot. */
+    uint32_t downloaded;
+    uint8_t download_digest[ES_SHA256_BYTES];
+    uint8_t follows_tuf; /* 1: a root was installed; job documents are of the past */
+    uint8_t reserved[63];
     uint32_t crc;
 } es_record;
 
@@ -66,6 +79,11 @@ es_status es_journal_open(es_journal *j, const es_flash *flash);
 es_status es_journal_commit(es_journal *j, const es_record *state);
 
 uint32_t es_slot_offset(uint8_t slot);
+
+/* Bytes that an area of `size` takes on this flash: whole erase blocks. */
+uint32_t es_flash_span(const es_flash *flash, uint32_t size);
+
+uint32_t es_bank_offset(const es_flash *flash, uint8_t bank);
 
 /* The slot that the next image goes to: never the confirmed one. */
 uint8_t es_journal_free_slot(const es_journal *j);

@@ -22,6 +22,20 @@ static es_update_outcome fail(es_updater *u, es_status reason)
     return ES_UPDATE_ERROR;
 }
 
+/* A failure that is about a file of the update metadata. */
+static es_update_outcome fail_metadata(es_updater *u, es_status reason)
+{
+    es_event e;
+
+    memset(&e, 0, sizeof e);
+    e.kind = ES_EVENT_ERROR;
+    e.reason = reason;
+    e.http_status = u->follower.repository.http_status;
+    e.role = es_tuf_role_name(u->follower.client.role);
+    u->event(u->context, &e);
+    return ES_UPDATE_ERROR;
+}
+
 static es_update_outcome reject(es_updater *u, const es_version *version, es_status reason, bool report)
 {
     emit(u, ES_EVENT_REJECTED, version, reason);
@@ -37,6 +51,14 @@ static void set_etag(es_record *r, const char *etag, const es_version *version, 
     memcpy(r->etag, etag, strlen(etag));
     r->offered = *version;
     r->offer = offer;
+    r->timestamp_expires = 0;
+}
+
+/* Makes `next` the state, with the time that is known. */
+static es_status commit(es_updater *u, es_record *next)
+{
+    next->time = u->time > next->time ? u->time : next->time;
+    return es_journal_commit(&u->journal, next);
 }
 
 /* Forgets what was judged by another signing key. */
@@ -53,7 +75,7 @@ static es_status adopt_key(es_updater *u)
     }
     memset(next.rejected, 0, sizeof next.rejected);
     set_etag(&next, "", &next.offered, ES_OFFER_NONE);
-    return es_journal_commit(&u->journal, &next);
+    return commit(u, &next);
 }
 
 static es_status verify_slot(es_updater *u, uint8_t slot, const es_slot_content *content, es_image *image)
@@ -90,7 +112,7 @@ static es_update_outcome give_up_trial(es_updater *u, es_status reason)
     next.trial_starts = 0;
     next.offer = next.offer == ES_OFFER_NONE ? ES_OFFER_NONE : ES_OFFER_REJECTED;
     es_record_reject(&next, content.digest);
-    status = es_journal_commit(&u->journal, &next);
+    status = commit(u, &next);
     return status != ES_OK ? fail(u, status) : reject(u, &content.version, reason, true);
 }
 
@@ -118,7 +140,7 @@ static es_update_outcome run_trial(es_updater *u)
     next.security_counter = image.counter;
     next.trial_slot = ES_NO_SLOT;
     next.trial_starts = 0;
-    status = es_journal_commit(&u->journal, &next);
+    status = commit(u, &next);
     if (status != ES_OK) {
         return fail(u, status);
     }
@@ -137,7 +159,7 @@ static es_update_outcome resume_trial(es_updater *u)
         return give_up_trial(u, ES_ERR_TRIALS);
     }
     next.trial_starts++;
-    status = es_journal_commit(&u->journal, &next);
+    status = commit(u, &next);
     return status != ES_OK ? fail(u, status) : run_trial(u);
 }
 
@@ -168,8 +190,8 @@ static es_status store_chunk(es_updater *u, uint32_t offset, uint32_t size)
     const uint32_t grid = f->write_size;
     const uint32_t padded = (size + grid - 1) / grid * grid;
 
-    memset(u->chunk + size, f->erased, padded - size);
-    return f->write(f->context, offset, u->chunk, padded);
+    memset(u->buffer + size, f->erased, padded - size);
+    return f->write(f->context, offset, u->buffer, padded);
 }
 
 static void emit_progress(es_updater *u, uint32_t received)
@@ -178,64 +200,117 @@ static void emit_progress(es_updater *u, uint32_t received)
 
     memset(&e, 0, sizeof e);
     e.kind = ES_EVENT_DOWNLOADING;
-    e.version = u->job.version;
-    e.size = u->job.size;
+    e.version = u->offer.version;
+    e.size = u->offer.size;
     e.received = received;
     u->event(u->context, &e);
 }
 
-/* Fetches one chunk into u->chunk. */
-static es_status fetch_chunk(es_updater *u, const es_url *url, uint32_t first, uint32_t size)
+/* Fetches one chunk into u->buffer. */
+static es_status fetch_chunk(es_updater *u, uint32_t first, uint32_t size)
 {
     es_http_answer answer;
     es_status status;
 
     memset(&answer, 0, sizeof answer);
-    status = es_http_get_range(&u->http, url, first, first + size - 1, u->chunk, &answer);
+    status = es_http_get_range(&u->http, &u->offer.url, first, first + size - 1, u->buffer, &answer);
     u->http_status = answer.status;
-    if (answer.has_range && answer.range_total != u->job.size) {
+    if (answer.has_range && answer.range_total != u->offer.size) {
         return ES_ERR_DOWNLOAD_SIZE;
     }
     return status;
 }
 
-/* Downloads the image into a slot, hashing it on its way. */
+/* How much of the offered image is in the slot already. */
+static uint32_t downloaded(const es_updater *u)
+{
+    const es_record *r = &u->journal.state;
+
+    return memcmp(r->download_digest, u->offer.digest, sizeof r->download_digest) == 0 &&
+                   r->downloaded < u->offer.size && r->downloaded % u->flash->erase_size == 0
+               ? r->downloaded
+               : 0;
+}
+
+static es_status note_download(es_updater *u, uint32_t done)
+{
+    es_record next = u->journal.state;
+
+    next.downloaded = done;
+    memcpy(next.download_digest, u->offer.digest, sizeof next.download_digest);
+    return commit(u, &next);
+}
+
+/* Forgets a download before its slot is written anew. */
+static es_status forget_download(es_updater *u)
+{
+    es_record next = u->journal.state;
+
+    if (next.downloaded == 0) {
+        return ES_OK;
+    }
+    next.downloaded = 0;
+    return commit(u, &next);
+}
+
+/* Hashes what is in the slot: it counts for nothing but what it is now. */
+static es_status hash_stored(es_updater *u, uint32_t base, uint32_t size, es_sha256 *h)
+{
+    const es_flash *f = u->flash;
+    uint32_t at;
+
+    for (at = 0; at < size; at += ES_CHUNK_BYTES) {
+        const es_status status = f->read(f->context, base + at, u->buffer, ES_CHUNK_BYTES);
+
+        if (status != ES_OK) {
+            return status;
+        }
+        es_sha256_add(h, u->buffer, ES_CHUNK_BYTES);
+    }
+    return ES_OK;
+}
+
+/* Downloads the image into a slot, hashing it on its way; goes on where a reset
+ * has ended a download of the same image. */
 static es_status download(es_updater *u, uint8_t slot)
 {
     const es_flash *f = u->flash;
     const uint32_t base = es_slot_offset(slot);
+    uint32_t done = downloaded(u);
     uint8_t digest[ES_SHA256_BYTES];
-    es_status status = f->erase(f->context, base, ES_SLOT_BYTES);
-    uint32_t done = 0;
     es_sha256 h;
-    es_url url;
+    es_status status = done == 0 ? forget_download(u) : ES_OK;
 
-    memset(&url, 0, sizeof url);
-    memcpy(url.host, u->job.server, sizeof url.host);
-    memcpy(url.path, u->job.file, sizeof url.path);
-    url.port = u->job.port;
-    url.tls = u->job.tls;
     es_sha256_start(&h);
-    emit_progress(u, 0);
-    while (status == ES_OK && done < u->job.size) {
-        const uint32_t left = u->job.size - done;
+    if (status == ES_OK) {
+        status = hash_stored(u, base, done, &h);
+    }
+    if (status == ES_OK) {
+        status = f->erase(f->context, base + done, ES_SLOT_BYTES - done);
+    }
+    emit_progress(u, done);
+    while (status == ES_OK && done < u->offer.size) {
+        const uint32_t left = u->offer.size - done;
         const uint32_t n = left < ES_CHUNK_BYTES ? left : ES_CHUNK_BYTES;
 
-        status = fetch_chunk(u, &url, done, n);
+        status = fetch_chunk(u, done, n);
         if (status == ES_OK) {
-            es_sha256_add(&h, u->chunk, n);
+            es_sha256_add(&h, u->buffer, n);
             status = store_chunk(u, base + done, n);
         }
         done += n;
-        if (status == ES_OK && (done % (8 * ES_CHUNK_BYTES) == 0 || done == u->job.size)) {
+        if (status == ES_OK && (done % (8 * ES_CHUNK_BYTES) == 0 || done == u->offer.size)) {
             emit_progress(u, done);
+        }
+        if (status == ES_OK && done % ES_RESUME_BYTES == 0 && done % f->erase_size == 0 && done < u->offer.size) {
+            status = note_download(u, done);
         }
     }
     if (status != ES_OK) {
         return status;
     }
     es_sha256_end(&h, digest);
-    return memcmp(digest, u->job.digest, sizeof digest) == 0 ? ES_OK : ES_ERR_DOWNLOAD_HASH;
+    return memcmp(digest, u->offer.digest, sizeof digest) == 0 ? ES_OK : ES_ERR_DOWNLOAD_HASH;
 }
 
 /* Whether the fault is the file's own, so that another try gives the same. */
@@ -250,10 +325,11 @@ static es_update_outcome reject_offer(es_updater *u, const char *etag, es_status
     es_record next = u->journal.state;
     es_status status;
 
-    es_record_reject(&next, u->job.digest);
-    set_etag(&next, etag, &u->job.version, ES_OFFER_REJECTED);
-    status = es_journal_commit(&u->journal, &next);
-    return status != ES_OK ? fail(u, status) : reject(u, &u->job.version, reason, true);
+    es_record_reject(&next, u->offer.digest);
+    next.downloaded = 0;
+    set_etag(&next, etag, &u->offer.version, etag[0] == '\0' ? ES_OFFER_NONE : ES_OFFER_REJECTED);
+    status = commit(u, &next);
+    return status != ES_OK ? fail(u, status) : reject(u, &u->offer.version, reason, true);
 }
 
 /* Whether the failure is of this board's flash, not of the image in it. */
@@ -271,11 +347,16 @@ static es_update_outcome take_offer(es_updater *u, const char *etag)
     es_event e;
     es_status status;
 
-    es_report_send(u, "downloading", &u->job.version, ES_OK);
+    es_report_send(u, "downloading", &u->offer.version, ES_OK);
     status = download(u, slot);
     if (is_faulty_file(status)) {
-        /* A transfer may have been damaged once; twice it is the file. */
-        status = download(u, slot);
+        /* A transfer may have been damaged once, or what was in the slot already; twice it is the file. */
+        status = forget_download(u);
+        status = status == ES_OK ? download(u, slot) : status;
+    }
+    if (is_faulty_file(status) && u->offer.signed_metadata) {
+        (void)forget_download(u);
+        return fail(u, status == ES_ERR_DOWNLOAD_HASH ? ES_ERR_TUF_TARGET_HASH : ES_ERR_TUF_TARGET_LENGTH);
     }
     if (is_faulty_file(status)) {
         return reject_offer(u, etag, status);
@@ -283,9 +364,9 @@ static es_update_outcome take_offer(es_updater *u, const char *etag)
     if (status != ES_OK) {
         return fail(u, status);
     }
-    content.version = u->job.version;
-    content.size = u->job.size;
-    memcpy(content.digest, u->job.digest, sizeof content.digest);
+    content.version = u->offer.version;
+    content.size = u->offer.size;
+    memcpy(content.digest, u->offer.digest, sizeof content.digest);
     status = verify_slot(u, slot, &content, &image);
     if (is_flash_fault(status)) {
         return fail(u, status);
@@ -303,28 +384,30 @@ static es_update_outcome take_offer(es_updater *u, const char *etag)
     next.trial = content;
     next.trial_slot = slot;
     next.trial_starts = 1;
+    next.downloaded = 0;
     set_etag(&next, etag, &content.version, etag[0] == '\0' ? ES_OFFER_NONE : ES_OFFER_DONE);
-    status = es_journal_commit(&u->journal, &next);
+    status = commit(u, &next);
     return status != ES_OK ? fail(u, status) : run_trial(u);
 }
 
-/* Notes a document as dealt with, where that is news. */
-static es_status note_offer(es_updater *u, const char *etag, const es_version *version, uint8_t offer)
+/* Notes a document, or a timestamp that is good until `expires`, as dealt with, where that is news. */
+static es_status note_offer(es_updater *u, const char *etag, const es_version *version, uint8_t offer, uint32_t expires)
 {
     es_record next = u->journal.state;
 
-    if (strcmp(next.etag, etag) == 0 && next.offer == offer) {
+    if (strcmp(next.etag, etag) == 0 && next.offer == offer && next.timestamp_expires == expires) {
         return ES_OK;
     }
     set_etag(&next, etag, version, offer);
-    return es_journal_commit(&u->journal, &next);
+    next.timestamp_expires = expires;
+    return commit(u, &next);
 }
 
 /* Whether the offer is older than what the board has, or the same. */
 static bool is_current(es_updater *u)
 {
     const es_record *r = &u->journal.state;
-    const int order = es_version_compare(&u->job.version, &r->confirmed.version);
+    const int order = es_version_compare(&u->offer.version, &r->confirmed.version);
     es_image image;
 
     if (r->confirmed_slot == ES_NO_SLOT || order > 0) {
@@ -334,51 +417,79 @@ static bool is_current(es_updater *u)
     return order < 0 || verify_slot(u, r->confirmed_slot, &r->confirmed, &image) == ES_OK;
 }
 
-static es_update_outcome consider_offer(es_updater *u, const char *etag)
+/* There is nothing to do. */
+static es_update_outcome stay(es_updater *u, const char *etag, uint32_t expires)
 {
-    const es_record *r = &u->journal.state;
-    es_status status;
+    const es_version version = u->journal.state.confirmed.version;
+    const es_status status = note_offer(u, etag, &version, ES_OFFER_DONE, expires);
 
-    if (u->job.available && strcmp(u->job.board, u->board) != 0) {
-        status = note_offer(u, etag, &u->job.version, ES_OFFER_REJECTED);
-        return status != ES_OK ? fail(u, status) : reject(u, &u->job.version, ES_ERR_JOB_BOARD, false);
+    if (status != ES_OK) {
+        return fail(u, status);
     }
-    if (!u->job.available || is_current(u)) {
-        status = note_offer(u, etag, &r->confirmed.version, ES_OFFER_DONE);
-        if (status != ES_OK) {
-            return fail(u, status);
-        }
-        emit(u, ES_EVENT_CURRENT, &r->confirmed.version, ES_OK);
-        return ES_UPDATE_CURRENT;
-    }
-    if (es_record_is_rejected(r, u->job.digest)) {
-        return reject(u, &u->job.version, ES_ERR_REJECTED_BEFORE, false);
-    }
-    if (u->job.tls && !u->net->has_tls) {
-        return fail(u, ES_ERR_TLS);
-    }
-    if (u->job.size > ES_SLOT_BYTES || u->job.size % ES_CHUNK_BYTES == 1) {
-        return fail(u, ES_ERR_JOB_IMAGE_SIZE);
-    }
-    return take_offer(u, etag);
+    emit(u, ES_EVENT_CURRENT, &version, ES_OK);
+    return ES_UPDATE_CURRENT;
 }
 
-static es_update_outcome check(es_updater *u)
+/* The offer is not for this board, however often it is asked. */
+static es_update_outcome refuse(es_updater *u, const char *etag, uint32_t expires, es_status reason)
+{
+    const es_status status = note_offer(u, etag, &u->offer.version, ES_OFFER_REJECTED, expires);
+
+    return status != ES_OK ? fail(u, status) : reject(u, &u->offer.version, reason, false);
+}
+
+static es_update_outcome consider_job(es_updater *u, const char *etag)
+{
+    es_offer_of_job(&u->offer, &u->job);
+    if (u->job.available && strcmp(u->job.board, u->board) != 0) {
+        return refuse(u, etag, 0, ES_ERR_JOB_BOARD);
+    }
+    if (!u->job.available || is_current(u)) {
+        return stay(u, etag, 0);
+    }
+    if (es_record_is_rejected(&u->journal.state, u->offer.digest)) {
+        return reject(u, &u->offer.version, ES_ERR_REJECTED_BEFORE, false);
+    }
+    if (u->offer.url.tls && !u->net->has_tls) {
+        return fail(u, ES_ERR_TLS);
+    }
+    return es_offer_fits(u->offer.size) ? take_offer(u, etag) : fail(u, ES_ERR_JOB_IMAGE_SIZE);
+}
+
+/* Whether the confirmed model is there and whole: if not, all is read anew. */
+static bool is_sound(es_updater *u)
+{
+    const es_record *r = &u->journal.state;
+    es_image image;
+
+    return r->confirmed_slot == ES_NO_SLOT || verify_slot(u, r->confirmed_slot, &r->confirmed, &image) == ES_OK;
+}
+
+/* The server says that nothing has changed. */
+static es_update_outcome unchanged(es_updater *u)
+{
+    const es_record *r = &u->journal.state;
+
+    if (r->offer == ES_OFFER_REJECTED) {
+        return reject(u, &r->offered, ES_ERR_REJECTED_BEFORE, false);
+    }
+    emit(u, ES_EVENT_CURRENT, &r->confirmed.version, ES_OK);
+    return ES_UPDATE_CURRENT;
+}
+
+static es_update_outcome check_job(es_updater *u)
 {
     const es_record *r = &u->journal.state;
     es_http_answer answer;
-    es_image image;
     es_url url;
-    /* Where the confirmed model is damaged, the document must be read anew. */
-    const bool sound = r->confirmed_slot == ES_NO_SLOT || verify_slot(u, r->confirmed_slot, &r->confirmed, &image) == ES_OK;
+    const bool known = is_sound(u) && r->offer != ES_OFFER_NONE;
     es_status status;
 
-    emit(u, ES_EVENT_CHECKING, &r->confirmed.version, ES_OK);
     if (!document_url(u, &url)) {
         return fail(u, ES_ERR_URL);
     }
     memset(&answer, 0, sizeof answer);
-    status = es_http_get(&u->http, &url, sound && r->offer != ES_OFFER_NONE ? r->etag : "", u->chunk, ES_JOB_BYTES, &answer);
+    status = es_http_get(&u->http, &url, known ? r->etag : "", u->buffer, ES_JOB_BYTES, &answer);
     u->http_status = answer.status;
     if (status == ES_ERR_HTTP_LENGTH && answer.length > ES_JOB_BYTES) {
         status = ES_ERR_JOB_SIZE;
@@ -387,23 +498,117 @@ static es_update_outcome check(es_updater *u)
         return fail(u, status);
     }
     if (answer.status == 304) {
-        if (r->offer == ES_OFFER_REJECTED) {
-            return reject(u, &r->offered, ES_ERR_REJECTED_BEFORE, false);
-        }
-        emit(u, ES_EVENT_CURRENT, &r->confirmed.version, ES_OK);
-        return ES_UPDATE_CURRENT;
+        return unchanged(u);
     }
-    status = es_job_parse(&u->job, (const char *)u->chunk, answer.length);
-    return status != ES_OK ? fail(u, status) : consider_offer(u, answer.etag);
+    status = es_job_parse(&u->job, (const char *)u->buffer, answer.length);
+    return status != ES_OK ? fail(u, status) : consider_job(u, answer.etag);
+}
+
+/* The candidate where it is one for this board, else the stable image. What is
+ * taken is not noted as dealt with: where it is rejected on trial, the next
+ * attempt must look at the other one. */
+static es_update_outcome consider_targets(es_updater *u, const char *etag)
+{
+    const es_record *r = &u->journal.state;
+    const uint32_t expires = es_follow_expires(&u->follower);
+    es_offer_rules rules;
+    es_status status;
+
+    rules.board = u->board;
+    rules.device = u->device;
+    rules.knows_frontend = u->knows_frontend;
+    status = es_follow_offer(&u->follower, "candidate.img", &rules, &u->offer);
+    if (status == ES_OK && !is_current(u) && !es_record_is_rejected(r, u->offer.digest)) {
+        return take_offer(u, "");
+    }
+    status = es_follow_offer(&u->follower, "model.img", &rules, &u->offer);
+    if (status == ES_ERR_TARGET_BOARD || status == ES_ERR_IMAGE_FRONTEND) {
+        return refuse(u, etag, expires, status);
+    }
+    if (status != ES_OK && status != ES_ERR_TARGET_ROLLOUT) {
+        return fail_metadata(u, status);
+    }
+    if (status == ES_ERR_TARGET_ROLLOUT || is_current(u)) {
+        return stay(u, etag, expires);
+    }
+    return es_record_is_rejected(r, u->offer.digest) ? refuse(u, etag, expires, ES_ERR_REJECTED_BEFORE)
+                                                     : take_offer(u, "");
+}
+
+static es_update_outcome check_metadata(es_updater *u)
+{
+    const es_record *r = &u->journal.state;
+    const uint64_t now = u->now > r->time ? u->now : r->time;
+    es_http_answer answer;
+    /* Word that nothing is new is only worth something while the timestamp is valid. */
+    const bool known = is_sound(u) && r->offer != ES_OFFER_NONE && now < r->timestamp_expires;
+    es_status status = es_follow_poll(&u->follower, known ? r->etag : "", &answer);
+
+    if (status == ES_OK && answer.status == 304) {
+        return unchanged(u);
+    }
+    if (status == ES_OK) {
+        status = es_follow_refresh(&u->follower, now);
+    }
+    if (status != ES_OK) {
+        return fail_metadata(u, status);
+    }
+    u->time = now < UINT32_MAX ? (uint32_t)now : UINT32_MAX;
+    return consider_targets(u, answer.etag);
+}
+
+static es_update_outcome check(es_updater *u)
+{
+    bool has_root = false;
+    const es_status status = es_follow_has_root(&u->follower, &has_root);
+
+    emit(u, ES_EVENT_CHECKING, &u->journal.state.confirmed.version, ES_OK);
+    if (status != ES_OK) {
+        return fail(u, status);
+    }
+    return has_root || u->journal.state.follows_tuf != 0 ? check_metadata(u) : check_job(u);
+}
+
+/* What an attempt begins with. */
+static es_status open_updater(es_updater *u)
+{
+    es_status status = es_journal_open(&u->journal, u->flash);
+
+    u->http_status = 0;
+    u->time = 0;
+    es_http_open(&u->http, u->net, u->clock, u->timeout_ms);
+    return status == ES_OK ? es_follow_open(&u->follower, u->flash, &u->http, &u->releases, u->buffer) : status;
+}
+
+es_status es_update_has_root(es_updater *u, bool *has)
+{
+    const es_status status = open_updater(u);
+
+    *has = false;
+    return status == ES_OK ? es_follow_has_root(&u->follower, has) : status;
+}
+
+es_status es_update_install_root(es_updater *u, const uint8_t *root, size_t size)
+{
+    es_status status = open_updater(u);
+    es_record next = u->journal.state;
+
+    if (status == ES_OK) {
+        status = es_follow_install(&u->follower, root, size);
+    }
+    if (status == ES_OK) {
+        set_etag(&next, "", &next.offered, ES_OFFER_NONE);
+        next.follows_tuf = 1;
+        status = commit(u, &next);
+    }
+    return status;
 }
 
 es_update_outcome es_update_once(es_updater *u)
 {
     es_update_outcome outcome;
-    es_status status = es_journal_open(&u->journal, u->flash);
+    es_status status = open_updater(u);
 
-    u->http_status = 0;
-    es_http_open(&u->http, u->net, u->clock, u->timeout_ms);
     if (status == ES_OK) {
         status = adopt_key(u);
     }

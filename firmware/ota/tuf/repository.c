@@ -59,7 +59,7 @@ static void start(builder *b, es_url *url, const es_url *folder)
     }
 }
 
-static es_status fetch(void *context, const char *name, uint8_t *data, size_t limit, size_t *size)
+es_status es_tuf_repository_fetch(void *context, const char *name, uint8_t *data, size_t limit, size_t *size)
 {
     es_tuf_repository *repository = context;
     es_http_answer answer;
@@ -84,7 +84,7 @@ static es_status fetch(void *context, const char *name, uint8_t *data, size_t li
 void es_tuf_repository_source(es_tuf_repository *repository, es_tuf_source *source)
 {
     source->context = repository;
-    source->fetch = fetch;
+    source->fetch = es_tuf_repository_fetch;
 }
 
 es_status es_tuf_target_url(es_url *url, const es_url *folder, const char *path, const uint8_t *digest)

@@ -11,8 +11,12 @@ typedef struct {
     unsigned http_status; /* of the last answer */
 } es_tuf_repository;
 
-/* The source of a client's metadata. Answers 403 and 404 mean that there is no
- * such file: storage that may not list its files says 403. */
+/* A file of metadata, as es_tuf_source wants it; `context` is a repository.
+ * Answers 403 and 404 mean that there is no such file: storage that may not list
+ * its files says 403. */
+es_status es_tuf_repository_fetch(void *context, const char *name, uint8_t *data, size_t limit, size_t *size);
+
+/* The source of a client's metadata. */
 void es_tuf_repository_source(es_tuf_repository *repository, es_tuf_source *source);
 
 /* The URL of a target below a folder. With `digest`, its SHA-256 stands before

@@ -26,10 +26,11 @@ bool es_board_open(es_board *b, const es_options *options, bool exclusive)
         es_event_error(options->directory, "the folder's name is too long");
         return false;
     }
-    status = es_flash_file_open(&b->flash_file, &b->flash, path, ES_FLASH_BYTES, exclusive);
+    status = es_flash_file_open(&b->flash_file, &b->flash, path, exclusive);
     if (status != ES_OK) {
-        es_event_error(path, "cannot be opened, is locked by another program, or has the wrong size: end the other "
-                             "program, or remove the file to start with an empty flash");
+        es_event_error(path, "cannot be opened, is locked by another program, has the wrong size, or "
+                             "EARSHOT_FLASH_KIND is none of nor, rows, qspi: end the other program, or remove the "
+                             "file to start with an empty flash");
         return false;
     }
     es_net_socket_init(&b->socket, &b->net);

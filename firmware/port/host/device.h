@@ -12,6 +12,7 @@ typedef struct {
     const char *releases;
     const char *reports;
     const char *key;
+    const char *root; /* of the update metadata */
     bool stream;
     bool microphone;
     bool uart; /* the UART's lines and the light on stderr */

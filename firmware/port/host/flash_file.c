@@ -12,7 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ERASE_BYTES = 4096, WRITE_BYTES = 8, ROW_BYTES = 512, ERASED = 0xFF, LOCK_TRIES = 600, LOCK_WAIT_NS = 100000000 };
+#include "../../ota/journal.h"
+
+/* Pieces that a write is done in: a power cut leaves whole ones and half of one. */
+enum { ROW_BYTES = 512, BLANK_BYTES = 4096, LOCK_TRIES = 600, LOCK_WAIT_NS = 100000000 };
+
+static const es_flash_kind kinds[] = {{"nor", 4096, 8, 0xFF}, {"rows", 512, 512, 0x00}, {"qspi", 262144, 8, 0xFF}};
 
 static bool within(const es_flash_file *file, uint32_t offset, uint32_t size)
 {
@@ -24,18 +29,52 @@ static es_status put(const es_flash_file *file, uint32_t offset, const void *dat
     return pwrite(file->descriptor, data, size, (off_t)offset) == (ssize_t)size ? ES_OK : ES_ERR_FLASH;
 }
 
-/* One operation; when the power is cut in it, only `torn` of its bytes are
- * written and the process ends there and then. */
-static es_status operate(es_flash_file *file, uint32_t offset, const void *data, uint32_t size)
+/* Whether the power lasts for one more operation. */
+static bool has_power(es_flash_file *file)
 {
     if (file->operations_left == 0) {
-        (void)put(file, offset, data, size / 2);
-        _exit(ES_POWER_CUT_STATUS);
+        return false;
     }
     if (file->operations_left > 0) {
         file->operations_left--;
     }
+    return true;
+}
+
+/* Writes a row; when the power is cut in it, the first half of its bytes, and
+ * the process ends there and then. */
+static es_status write_row(es_flash_file *file, uint32_t offset, const void *data, uint32_t size)
+{
+    if (!has_power(file)) {
+        (void)put(file, offset, data, size / 2);
+        _exit(ES_POWER_CUT_STATUS);
+    }
     return put(file, offset, data, size);
+}
+
+static es_status blank(const es_flash_file *file, uint32_t offset, uint32_t size)
+{
+    uint8_t erased[BLANK_BYTES];
+    es_status status = ES_OK;
+
+    memset(erased, file->kind->erased, sizeof erased);
+    while (size > 0 && status == ES_OK) {
+        const uint32_t n = size < sizeof erased ? size : (uint32_t)sizeof erased;
+
+        status = put(file, offset, erased, n);
+        offset += n;
+        size -= n;
+    }
+    return status;
+}
+
+static es_status erase_block(es_flash_file *file, uint32_t offset)
+{
+    if (!has_power(file)) {
+        (void)blank(file, offset, file->kind->erase_size / 2);
+        _exit(ES_POWER_CUT_STATUS);
+    }
+    return blank(file, offset, file->kind->erase_size);
 }
 
 static es_status flash_read(void *context, uint32_t offset, void *data, uint32_t size)
@@ -55,18 +94,19 @@ static es_status flash_write(void *context, uint32_t offset, const void *data, u
     const uint8_t *from = data;
     uint32_t i;
 
-    if (!within(file, offset, size) || offset % WRITE_BYTES != 0 || size % WRITE_BYTES != 0) {
+    if (!within(file, offset, size) || offset % file->kind->write_size != 0 ||
+        size % file->kind->write_size != 0) {
         return ES_ERR_FLASH_BOUNDS;
     }
     for (i = 0; i < size; i++) {
-        if (file->bytes[offset + i] != ERASED) {
+        if (file->bytes[offset + i] != file->kind->erased) {
             return ES_ERR_FLASH_UNERASED;
         }
     }
     while (size > 0) {
         const uint32_t room = ROW_BYTES - offset % ROW_BYTES;
         const uint32_t n = size < room ? size : room;
-        const es_status status = operate(file, offset, from, n);
+        const es_status status = write_row(file, offset, from, n);
 
         if (status != ES_OK) {
             return status;
@@ -81,19 +121,18 @@ static es_status flash_write(void *context, uint32_t offset, const void *data, u
 static es_status flash_erase(void *context, uint32_t offset, uint32_t size)
 {
     es_flash_file *file = context;
-    uint8_t blank[ERASE_BYTES];
+    const uint32_t block = file->kind->erase_size;
 
-    if (!within(file, offset, size) || offset % ERASE_BYTES != 0 || size % ERASE_BYTES != 0) {
+    if (!within(file, offset, size) || offset % block != 0 || size % block != 0) {
         return ES_ERR_FLASH_BOUNDS;
     }
-    memset(blank, ERASED, sizeof blank);
-    for (; size > 0; size -= ERASE_BYTES) {
-        const es_status status = operate(file, offset, blank, ERASE_BYTES);
+    for (; size > 0; size -= block) {
+        const es_status status = erase_block(file, offset);
 
         if (status != ES_OK) {
             return status;
         }
-        offset += ERASE_BYTES;
+        offset += block;
     }
     return ES_OK;
 }
@@ -123,63 +162,94 @@ static bool lock(int descriptor, bool exclusive)
 }
 
 /* An erased flash appears under its name complete or not at all. */
-static bool create(const char *path, uint32_t size)
+static bool create(const char *path, uint32_t size, uint8_t erased)
 {
     char temporary[4096];
-    uint8_t *blank;
+    uint8_t *bytes;
     bool good;
     int descriptor;
 
     if (snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid()) >= (int)sizeof temporary) {
         return false;
     }
-    blank = malloc(size);
+    bytes = malloc(size);
     descriptor = open(temporary, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-    if (blank == NULL || descriptor < 0) {
-        free(blank);
+    if (bytes == NULL || descriptor < 0) {
+        free(bytes);
         return false;
     }
-    memset(blank, ERASED, size);
-    good = write(descriptor, blank, size) == (ssize_t)size;
+    memset(bytes, erased, size);
+    good = write(descriptor, bytes, size) == (ssize_t)size;
     good = close(descriptor) == 0 && good;
     /* Of two that come first at once, the second one's link fails: one flash. */
     good = good && (link(temporary, path) == 0 || errno == EEXIST);
     (void)unlink(temporary);
-    free(blank);
+    free(bytes);
     return good;
 }
 
-es_status es_flash_file_open(es_flash_file *file, es_flash *flash, const char *path, uint32_t size, bool exclusive)
+/* The kind that the environment names; NULL where there is none of that name. */
+static const es_flash_kind *chosen_kind(void)
 {
-    const char *cut = getenv(ES_POWER_CUT_VARIABLE);
+    const char *name = getenv(ES_FLASH_KIND_VARIABLE);
+    size_t i;
+
+    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (name == NULL || strcmp(name, kinds[i].name) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether the file has its size, after areas that it lacked were added. */
+static bool complete(const es_flash_file *file)
+{
     struct stat facts;
+
+    if (fstat(file->descriptor, &facts) != 0 || facts.st_size < ES_JOURNAL_OFFSET ||
+        facts.st_size > (off_t)file->size) {
+        return false;
+    }
+    return facts.st_size == (off_t)file->size ||
+           blank(file, (uint32_t)facts.st_size, file->size - (uint32_t)facts.st_size) == ES_OK;
+}
+
+es_status es_flash_file_open(es_flash_file *file, es_flash *flash, const char *path, bool exclusive)
+{
+    const es_flash_kind *kind = chosen_kind();
+    const char *cut = getenv(ES_POWER_CUT_VARIABLE);
     void *bytes;
 
+    if (kind == NULL) {
+        return ES_ERR_FLASH;
+    }
     memset(file, 0, sizeof *file);
-    file->size = size;
+    file->kind = kind;
+    flash->erase_size = kind->erase_size;
+    file->size = es_bank_offset(flash, ES_BANKS);
     file->operations_left = cut == NULL ? -1 : strtol(cut, NULL, 10);
-    if (access(path, F_OK) != 0 && !create(path, size)) {
+    if (access(path, F_OK) != 0 && !create(path, file->size, kind->erased)) {
         return ES_ERR_FLASH;
     }
     file->descriptor = open(path, O_RDWR | O_CLOEXEC);
     if (file->descriptor < 0) {
         return ES_ERR_FLASH;
     }
-    if (!lock(file->descriptor, exclusive) || fstat(file->descriptor, &facts) != 0 || facts.st_size != (off_t)size) {
+    if (!lock(file->descriptor, exclusive) || !complete(file)) {
         (void)close(file->descriptor);
         return ES_ERR_FLASH;
     }
-    bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, file->descriptor, 0);
+    bytes = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->descriptor, 0);
     if (bytes == MAP_FAILED) {
         (void)close(file->descriptor);
         return ES_ERR_FLASH;
     }
     file->bytes = bytes;
     flash->context = file;
-    flash->size = size;
-    flash->erase_size = ERASE_BYTES;
-    flash->write_size = WRITE_BYTES;
-    flash->erased = ERASED;
+    flash->size = file->size;
+    flash->write_size = kind->write_size;
+    flash->erased = kind->erased;
     flash->read = flash_read;
     flash->write = flash_write;
     flash->erase = flash_erase;

@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "earshot-device --dir D --board B --id ID [--timeout-ms N] COMMAND\n"
-    "  provision --key pub.der                                  keys into D\n"
+    "  provision --key pub.der [--root root.json]               keys into D; follow update metadata\n"
     "  --releases URL [--reports URL] poll [--once | --every S] look for an update\n"
     "  listen [--uart] [--stream] FILE.wav ...                  16 kHz mono 16-bit PCM\n"
     "  listen [--uart] --microphone [-]                         arecord; -: raw samples on standard input\n"
@@ -59,8 +59,10 @@ static const char *read_option(es_options *o, int argc, char **argv, int *i)
 {
     static const char *const flags[] = {"--stream", "--microphone", "--uart"};
     bool *const set[] = {&o->stream, &o->microphone, &o->uart};
-    static const char *const names[] = {"--dir", "--board", "--id", "--releases", "--reports", "--key"};
-    const char **const places[] = {&o->directory, &o->board, &o->id, &o->releases, &o->reports, &o->key};
+    static const char *const names[] = {"--dir", "--board", "--id", "--releases", "--reports", "--key",
+                                        "--root"};
+    const char **const places[] = {&o->directory, &o->board, &o->id, &o->releases, &o->reports, &o->key,
+                                  &o->root};
     const char *name = argv[*i];
     const char *value;
     size_t n;

@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ static void print_event(void *context, const es_event *e)
     static const char *const names[] = {"checking", "current",   "downloading", "verified",
                                         "trial",    "confirmed", "rejected",    "error"};
     char version[ES_VERSION_TEXT];
+    char file[32];
 
     (void)context;
     es_version_format(&e->version, version);
@@ -34,6 +36,10 @@ static void print_event(void *context, const es_event *e)
     } else if (e->kind == ES_EVENT_VERIFIED) {
         es_event_hex("sha256", e->digest, ES_SHA256_BYTES);
     } else if (e->kind == ES_EVENT_REJECTED || e->kind == ES_EVENT_ERROR) {
+        if (e->role != NULL) {
+            (void)snprintf(file, sizeof file, "%s.json", e->role);
+            es_event_text("file", file);
+        }
         print_reason(e);
     }
     es_event_end();
@@ -70,6 +76,15 @@ static bool set_reports(es_updater *u, const char *text)
     return true;
 }
 
+/* Seconds since 1970. EARSHOT_NOW=N is another clock, -1 one that does not know: the tests of expiry use it. */
+static uint64_t seconds_now(void)
+{
+    const char *text = getenv("EARSHOT_NOW");
+    const long long now = text == NULL ? (long long)time(NULL) : strtoll(text, NULL, 10);
+
+    return now > 0 ? (uint64_t)now : 0;
+}
+
 static int poll_once(const es_options *options)
 {
     static es_board board; /* too large for a stack */
@@ -82,6 +97,7 @@ static int poll_once(const es_options *options)
     u->context = &board;
     u->event = print_event;
     u->self_test = self_test;
+    u->now = seconds_now();
     if (es_url_parse(&u->releases, options->releases) != ES_OK || u->releases.tls) {
         es_event_error(options->releases, "not a URL of the form http://host[:port][/path]; this port has no TLS");
         outcome = ES_UPDATE_ERROR;

@@ -1,7 +1,10 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../file.h"
+#include "board.h"
 #include "device.h"
 #include "events.h"
 #include "keys.h"
@@ -25,6 +28,31 @@ static bool make_folder(const char *path)
     return true;
 }
 
+/* The root of the update metadata into the board's flash. */
+static bool install_root(const es_options *options)
+{
+    static es_board board; /* too large for a stack */
+    size_t size = 0;
+    uint8_t *root = es_file_load(options->root, &size);
+    es_status status;
+
+    if (root == NULL) {
+        es_event_error(options->root, "the file cannot be read: give the repository's root.json with --root");
+        return false;
+    }
+    if (!es_board_open(&board, options, true)) {
+        free(root);
+        return false;
+    }
+    status = es_update_install_root(&board.updater, root, size);
+    es_board_close(&board);
+    free(root);
+    if (status != ES_OK) {
+        es_event_error(options->root, es_error_text(status));
+    }
+    return status == ES_OK;
+}
+
 int es_device_provision(const es_options *options)
 {
     char path[ES_PATH_MAX];
@@ -45,6 +73,9 @@ int es_device_provision(const es_options *options)
     if (!es_device_key(options->directory, true, device_key) || !es_p256_public(device_key, point)) {
         es_event_error(options->directory, "device.key cannot be read or made: remove it to make a new key, "
                                            "which the fleet must then be told");
+        return 1;
+    }
+    if (options->root != NULL && !install_root(options)) {
         return 1;
     }
     es_event_begin("provisioned");

@@ -16,12 +16,13 @@
 #define ES_FACTORY_ADDRESS 0x10120000u
 #define ES_FACTORY_SIZE 0x00040000u
 
-/* Slots A and B and the journal, up to the end of the flash. */
-#define ES_STORE_ADDRESS 0x10178000u
+/* Slots A and B, the journal and the banks of update metadata, up to the end of the flash. */
+#define ES_STORE_ADDRESS 0x10170000u
 
 typedef char store_ends_with_the_flash[ES_STORE_ADDRESS + ES_FLASH_BYTES == ES_FLASH_ADDRESS + ES_FLASH_SIZE ? 1 : -1];
 typedef char store_is_whole_rows[ES_STORE_ADDRESS % ES_ROW_BYTES == 0 && ES_SLOT_BYTES % ES_ROW_BYTES == 0 &&
-                                         ES_JOURNAL_HALF % ES_ROW_BYTES == 0 && ES_RECORD_BYTES % ES_ROW_BYTES == 0
+                                         ES_JOURNAL_HALF % ES_ROW_BYTES == 0 && ES_RECORD_BYTES % ES_ROW_BYTES == 0 &&
+                                         ES_BANK_BYTES % ES_ROW_BYTES == 0
                                      ? 1
                                      : -1];
 

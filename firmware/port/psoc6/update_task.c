@@ -8,6 +8,10 @@
 #include "es_port.h"
 #include "task.h"
 
+#ifndef ES_UPDATE_ROOT
+#define ES_UPDATE_ROOT ""
+#endif
+
 /* How often the two tasks look at each other's moves. */
 #define POLL_MS 5
 
@@ -157,6 +161,26 @@ static uint32_t update(es_program *p)
     return outcome == ES_UPDATE_ERROR ? ES_UPDATE_RETRY_MS : ES_UPDATE_EVERY_MS;
 }
 
+/* Stores the first root, where there is one to store and none is stored yet. */
+static void install_root(es_program *p)
+{
+    static const char root[] = ES_UPDATE_ROOT;
+    bool has = true;
+    es_line line;
+    es_status status = sizeof root == 1 ? ES_OK : es_update_has_root(&p->updater, &has);
+
+    if (status == ES_OK && !has) {
+        status = es_update_install_root(&p->updater, (const uint8_t *)root, sizeof root - 1);
+    }
+    if (status != ES_OK) {
+        es_line_begin(&line, &p->uart, "update error");
+        es_line_name(&line, ' ', es_error_name(status));
+        es_line_text(&line, " ES_UPDATE_ROOT: ");
+        es_line_text(&line, es_error_text(status));
+        es_line_end(&line);
+    }
+}
+
 void es_update_task(void *program)
 {
     es_program *p = program;
@@ -166,6 +190,7 @@ void es_update_task(void *program)
         say_off(p, reason);
         vTaskSuspend(NULL);
     }
+    install_root(p);
     vTaskDelay(pdMS_TO_TICKS(ES_UPDATE_FIRST_MS));
     for (;;) {
         const uint32_t wait = update(p);

@@ -27,7 +27,9 @@ PORT = FIRMWARE / "port" / "psoc6"
 VENDOR = Path(__file__).parent / "modustoolbox"
 SOURCES = sorted(PORT.glob("*.c"))
 PORTABLE = sorted(
-    path for part in ("core", "core/kernels", "app", "ota", "crypto") for path in (FIRMWARE / part).glob("*.c")
+    path
+    for part in ("core", "core/kernels", "app", "ota", "ota/tuf", "crypto")
+    for path in (FIRMWARE / part).glob("*.c")
 )
 BOARDS = ("CY8CPROTO_062_4343W", "CY8CKIT_062S2_43012")
 # The steps of the bring-up; 0 is the program itself.
@@ -224,7 +226,9 @@ def test_a_program_that_reaches_the_factory_model_is_not_linked(objects, tmp_pat
 @needs_arm
 def test_the_port_allocates_nothing(objects):
     names = [
-        path for path in objects if path.name.startswith(("port-", "core-", "kernels-", "app-", "ota-", "crypto-"))
+        path
+        for path in objects
+        if path.name.startswith(("port-", "core-", "kernels-", "app-", "ota-", "tuf-", "crypto-"))
     ]
     text = subprocess.run(["arm-none-eabi-nm", "-u", *names], capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"\b(malloc|calloc|realloc|free|_sbrk|printf|sprintf)\b", text)) == set()
@@ -243,6 +247,8 @@ def _memory_map() -> dict[str, int]:
         "ES_JOURNAL_OFFSET",
         "ES_JOURNAL_HALF",
         "ES_RECORD_BYTES",
+        "ES_BANKS",
+        "ES_BANK_BYTES",
     ]
     program = '#include "es_store.h"\n' + "".join(f"VALUE {name} = {name};\n" for name in names)
     done = subprocess.run(
@@ -264,13 +270,14 @@ def _memory_map() -> dict[str, int]:
 def test_slots_and_journal_fill_the_flash_to_its_end_in_whole_rows():
     m = _memory_map()
     assert m["ES_STORE_ADDRESS"] + m["ES_FLASH_BYTES"] == m["ES_FLASH_ADDRESS"] + m["ES_FLASH_SIZE"]
-    assert m["ES_FLASH_BYTES"] == 2 * m["ES_SLOT_BYTES"] + 2 * m["ES_JOURNAL_HALF"]
+    assert m["ES_FLASH_BYTES"] == 2 * m["ES_SLOT_BYTES"] + 2 * m["ES_JOURNAL_HALF"] + m["ES_BANKS"] * m["ES_BANK_BYTES"]
     for offset in (
         m["ES_STORE_ADDRESS"],
         m["ES_SLOT_BYTES"],
         m["ES_JOURNAL_OFFSET"],
         m["ES_JOURNAL_HALF"],
         m["ES_RECORD_BYTES"],
+        m["ES_BANK_BYTES"],
     ):
         assert offset % m["ES_ROW_BYTES"] == 0
     assert m["ES_FACTORY_SIZE"] == m["ES_SLOT_BYTES"]
@@ -610,7 +617,7 @@ def test_the_flash_is_rows_that_are_erased_before_they_are_written(parts, librar
         assert _name(library, status) == expected
     memory = (ctypes.c_uint8 * 0x200000).in_dll(parts, "fake_flash")
     assert bytes(memory[0x200000 - end :]) == bytes(model)
-    assert not any(memory[0x100000:0x178000]), "outside of the store"
+    assert not any(memory[0x100000:0x170000]), "outside of the store"
 
 
 def test_a_power_cut_in_any_row_of_the_journal_leaves_the_state_before_or_after(parts, library):

@@ -494,7 +494,7 @@ def test_a_damaged_slot_is_not_heard_with_and_is_fetched_again(device, server, i
 def test_a_journal_of_noise_is_a_board_without_a_model(device, server, image_maker, board_model, clip):
     server.publish(image_maker(board_model), "1.0.1")
     device.poll()
-    (device.folder / "flash.bin").write_bytes(os.urandom(544 * 1024))
+    (device.folder / "flash.bin").write_bytes(os.urandom(576 * 1024))
     assert device.listen(clip)[0] == ERROR
     assert device.poll()[0] == CURRENT
     assert _version(device, clip) == "1.0.1"

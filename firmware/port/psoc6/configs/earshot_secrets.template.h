@@ -27,6 +27,11 @@
  * `xxd -i < key.der` prints them. */
 #define ES_SIGNING_KEY 0
 
+/* The root of the update metadata, root.json as a C string: `jq -c . root.json | jq -R .`
+ * prints it. The board stores it at its first start and follows nothing else from
+ * then on; empty: it follows job documents. */
+#define ES_UPDATE_ROOT ""
+
 /* This board's own private key: 32 bytes. `earshot-device ... provision` makes
  * one (device.key), `xxd -i < device.key` prints it. Anyone who can read the
  * chip's flash can read it: a product keeps it in a secure element instead. */
