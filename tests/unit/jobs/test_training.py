@@ -176,7 +176,13 @@ def test_the_model_card_travels_inside(trained: Trained) -> None:
             "schema": "earshot.model/1",
             "frontend": "micro-7b49ead9",
             "labels": ["yes", "no", "unknown", "silence"],
-            "recogniser": {"average_ms": 480, "threshold": 200, "suppression_ms": 1500, "minimum_count": 3},
+            "recogniser": {
+                "average_ms": 480,
+                "threshold": 200,
+                "suppression_ms": 1500,
+                "minimum_count": 3,
+                "hop_frames": 4,
+            },
         }
 
 
@@ -413,7 +419,9 @@ def test_what_does_not_fit_is_refused_before_training(preprocessed: Path, tmp_pa
     lines: list[str] = []
     small = train.hyperparameters([*SMALL, "--budget", "flash=10000,arena=5000,instructions=100000"])
     # WHEN / THEN the job says what is missing, and has not trained
-    with pytest.raises(cost.OverBudgetError, match=r"flash 18,\d+ of 10,000 bytes .*arena 9,\d+ of.*instructions 5\d\d,"):
+    with pytest.raises(
+        cost.OverBudgetError, match=r"flash 18,\d+ of 10,000 bytes .*arena 9,\d+ of.*instructions 5\d\d,"
+    ):
         train.train(small, folders(tmp_path, preprocessed), lines.append)
     assert not any(line.startswith("epoch") for line in lines)
 
