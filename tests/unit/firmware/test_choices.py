@@ -1,5 +1,4 @@
-"""What a port may choose: which operators its program has; and what it must not have to: how much memory a model takes.
-"""
+"""What a port may choose: its program's operators. What is the same for all: the memory that a model takes."""
 
 # mypy: disable-error-code="no-untyped-def, import-not-found"
 
@@ -24,7 +23,8 @@ CONVOLUTIONS = {
     "depthwise": {"depthwise": True, "depth": 64, "channels": 64, "height": 25, "width": 5},
     "depthwise upright": {
         "depthwise": True, "depth": 10, "channels": 10, "height": 30, "width": 1, "kernel": (9, 1), "stride": (2, 1)},
-    "depthwise, one channel": {"depthwise": True, "depth": 1, "channels": 8, "height": 49, "width": 40, "kernel": (10, 8)},
+    "depthwise, one channel": {
+        "depthwise": True, "depth": 1, "channels": 8, "height": 49, "width": 40, "kernel": (10, 8)},
     "depthwise, dilated": {"depthwise": True, "depth": 4, "channels": 8, "dilation": (2, 2)},
 }  # fmt: skip
 
