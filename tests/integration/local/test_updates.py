@@ -5,13 +5,19 @@ import json
 import os
 import subprocess
 import threading
+import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tuf.ngclient import Updater
 
-from earshot import keys
+from earshot import devices, keys, rollouts
 from earshot.errors import EarshotError
 from earshot.target import Target
 
@@ -37,14 +43,14 @@ def sam(cloud, *arguments):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def deploy(cloud, built, update_keys):
+def deploy(cloud, built, update_keys, *parameters, stack=STACK):
     sam(
-        cloud, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--stack-name", STACK,
+        cloud, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--stack-name", stack,
         "--template-file", built / "template.yaml", "--no-fail-on-empty-changeset",
         "--parameter-overrides", f"UpdateKeys={update_keys}",
-        f"Boards={','.join(BOARDS)}",
+        f"Boards={','.join(BOARDS)}", *parameters,
     )  # fmt: skip
-    return Target(STACK, cloud.url, region="us-east-1")
+    return Target(stack, cloud.url, region="us-east-1")
 
 
 class Board:
@@ -76,7 +82,7 @@ def image(version, board):
     return f"image {version} of {board} ".encode() * 1000
 
 
-def release(target, version, *boards):
+def release(target, version, *boards, stable=True):
     """As convert_firmware leaves a release behind."""
     s3, bucket = target.client("s3"), target.outputs["ReleasesBucket"]
     for board in boards:
@@ -87,11 +93,14 @@ def release(target, version, *boards):
         }  # fmt: skip
         s3.put_object(Bucket=bucket, Key=f"{version}/{board}/model.img", Body=data)
         s3.put_object(Bucket=bucket, Key=f"{version}/{board}/release.json", Body=json.dumps(record))
-        s3.put_object(Bucket=bucket, Key=f"{board}/ota_update.json", Body=json.dumps({"Version": version}))
+        if stable:
+            s3.put_object(Bucket=bucket, Key=f"{board}/ota_update.json", Body=json.dumps({"Version": version}))
 
 
 def invoke(target, function, event):
-    answer = target.client("lambda").invoke(FunctionName=f"{STACK}-{function}", Payload=json.dumps(event).encode())
+    answer = target.client("lambda").invoke(
+        FunctionName=f"{target.stack}-{function}", Payload=json.dumps(event).encode()
+    )
     said = json.load(answer["Payload"])
     assert "FunctionError" not in answer, said
     return said
@@ -181,3 +190,77 @@ def test_signed_updates_from_the_first_key_to_the_next_generation(cloud, built, 
     old = hashlib.sha256(image("1.0.1", BOARDS[0])).hexdigest()
     there = target.client("s3").list_objects_v2(Bucket=target.outputs["ReleasesBucket"], Prefix="tuf/targets/")
     assert f"tuf/targets/{BOARDS[0]}/{old}.model.img" in [item["Key"] for item in there["Contents"]]
+
+
+class Device:
+    """A registered device that reports over HTTP."""
+
+    def __init__(self, target, name):
+        self.url, self.name, self.counter = f"{target.outputs['DeviceApi'].rstrip('/')}/reports", name, 0
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        point = self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex()
+        assert devices.add(target, name, point, BOARDS[0])
+
+    def report(self, version, state):
+        """The status that the report is answered with."""
+        self.counter += 1
+        content = {"device": self.name, "board": BOARDS[0], "version": version, "state": state, "detail": ""}
+        body = json.dumps({**content, "counter": self.counter}).encode()
+        r, s = utils.decode_dss_signature(self.key.sign(body, ec.ECDSA(SHA256())))
+        headers = {"Content-Type": "application/json", "X-Earshot-Signature": f"{r:064x}{s:064x}"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url, body, headers), timeout=60) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+
+def test_a_rollout_on_the_deployed_stack(cloud, built, tmp_path):
+    # GIVEN a stack with groups, signed updates, a stable version, and a higher one that is being rolled out
+    target = deploy(cloud, built, "first", "RolloutGroups=50,100", "RolloutSuccess=1", stack="earshot-rollout")
+    release(target, "1.0.1", *BOARDS)
+    made = keys.NewKeys(tmp_path / "keys", 1, 1, "secret")
+    board = Board(tmp_path / "board", target, keys.init(target, made.signers, 1, made=made))
+    release(target, "1.0.2", *BOARDS, stable=False)
+    group = {"success": 1, "errors": 0, "minimum": 10}
+    target.resource("dynamodb").Table(target.outputs["Table"]).put_item(
+        Item={
+            "pk": "ROLLOUTS", "sk": "0000002", "version": "1.0.2", "state": "running", "group": 0, "began": 1,
+            "groups": [{"percent": share, **group} for share in (50, 100)], "confirmed_before": 0, "reason": "",
+            "returns": False, "reissue": "", "settled": False, "revision": 0,
+        }
+    )  # fmt: skip
+
+    def candidate():
+        found = board.refresh().get_targetinfo(f"{BOARDS[0]}/candidate.img")
+        return found and (found.custom["version"], found.custom["rollout"]["percent"])
+
+    def becomes(wanted):
+        for _ in range(120):
+            if candidate() == wanted:
+                return True
+            time.sleep(0.5)
+        return False
+
+    assert invoke(target, "convert-firmware", {"rollout": "1.0.2"})["percent"] == 50
+    assert candidate() == ("1.0.2", 50)
+    # WHEN people stop and resume it THEN boards see that
+    assert rollouts.want(target, None, "pause")["state"] == "paused"
+    assert candidate() == ("1.0.2", 0)
+    assert rollouts.want(target, None, "resume")["percent"] == 50
+    # WHEN one device of each group confirms it THEN the next group gets it, and at last everybody
+    first, second = Device(target, "d1"), Device(target, "d2")
+    assert first.report("1.0.2", "confirmed") == 204
+    assert becomes(("1.0.2", 100))
+    assert board.version() == "1.0.1"
+    assert second.report("1.0.2", "confirmed") == 204
+    assert becomes(None)
+    assert board.version() == "1.0.2"
+    s3 = target.client("s3")
+    document = s3.get_object(Bucket=target.outputs["ReleasesBucket"], Key=f"{BOARDS[0]}/ota_update.json")["Body"]
+    assert json.load(document)["Version"] == "1.0.2"
+    assert rollouts.get(target, "1.0.2")["state"] == "finished"
+    assert [each["state"] for each in devices.list_devices(target)] == ["confirmed", "confirmed"]
+    # AND a device that is forgotten is refused
+    devices.remove(target, "d1")
+    assert first.report("1.0.2", "rejected") == 401
