@@ -18,7 +18,7 @@ typedef struct {
 
 /* Elements [first, end) of a tensor that rows are made of. More than one batch
  * is computed as a whole only. */
-es_rows es_row_elements(const es_tensor *t, es_rows rows);
+ES_SMALL es_rows es_row_elements(const es_tensor *t, es_rows rows);
 
 /* How an operator's output rows come from its input rows. */
 typedef enum {
@@ -71,7 +71,7 @@ void es_average_pool_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_max_pool_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_reshape_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_softmax_run(const es_model *m, const es_node *n, es_rows rows);
-void es_add_run(const es_model *m, const es_node *n, es_rows rows);
+ES_SMALL void es_add_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_relu_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_relu6_run(const es_model *m, const es_node *n, es_rows rows);
 ES_SMALL void es_pad_run(const es_model *m, const es_node *n, es_rows rows);

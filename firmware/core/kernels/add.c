@@ -60,7 +60,7 @@ static int32_t operand_value(const es_tensor *t, es_requantiser r, int8_t x)
 
 /* `count` sums of a value of `halved` and one of `scaled`. A second half is taken of
  * the double by a shift, which es_scale needs. */
-static void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1, const es_tensor *scaled,
+static __attribute__((noinline, hot)) void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1, const es_tensor *scaled,
                         es_requantiser r, const int8_t *x2, int32_t zero_point, int8_t *y, int32_t count)
 {
     const int doubled_unit = (is_half(r) ? HEADROOM + 1 : HEADROOM) + 1;
@@ -78,7 +78,7 @@ static void add_quickly(const es_node *n, const es_tensor *halved, const int8_t 
 }
 
 /* Where an operand's value is that belongs to element `i` of the output. */
-static int32_t source(const es_tensor *in, const es_tensor *out, int32_t i)
+static ES_SMALL __attribute__((noinline)) int32_t source(const es_tensor *in, const es_tensor *out, int32_t i)
 {
     int32_t stride = 1;
     int32_t at = 0;
@@ -96,41 +96,37 @@ static int32_t source(const es_tensor *in, const es_tensor *out, int32_t i)
     return at;
 }
 
-static ES_SMALL void add_slowly(const es_model *m, const es_node *n, es_rows elements)
-{
-    const es_tensor *a = &m->tensors[n->inputs[0]];
-    const es_tensor *b = &m->tensors[n->inputs[1]];
-    const es_tensor *out = &m->tensors[n->output];
-    const int8_t *x1 = es_model_values(m, n->inputs[0]);
-    const int8_t *x2 = es_model_values(m, n->inputs[1]);
-    int8_t *y = es_model_values(m, n->output);
-    int32_t i;
-
-    for (i = elements.first; i < elements.end; i++) {
-        const int32_t sum = operand_value(a, n->u.add.input[0], x1[source(a, out, i)]) +
-                            operand_value(b, n->u.add.input[1], x2[source(b, out, i)]);
-
-        y[i] = es_channel_value(sum, n->scaling.multiplier, n->scaling.shift, out->zero_point);
-    }
-}
-
 void es_add_run(const es_model *m, const es_node *n, es_rows rows)
 {
     const es_tensor *out = &m->tensors[n->output];
     const es_rows part = es_row_elements(out, rows);
     const int half = is_half(n->u.add.input[0]) ? 0 : 1;
-    const es_requantiser other = n->u.add.input[1 - half];
-    const es_tensor *a = &m->tensors[n->inputs[half]];
-    const es_tensor *b = &m->tensors[n->inputs[1 - half]];
-    int8_t *y = es_model_values(m, n->output) + part.first;
+    const int other = 1 - half;
+    const es_requantiser scaling = n->u.add.input[other];
+    int8_t *const y = es_model_values(m, n->output);
     const int32_t count = part.end - part.first;
+    const es_tensor *in[2];
+    const int8_t *x[2];
+    int32_t i;
+    int k;
 
-    if (a->elements == out->elements && b->elements == out->elements && is_half(n->u.add.input[half]) &&
-        (is_half(other) || es_scaler_fits(other.shift)) && es_scaler_fits(n->scaling.shift)) {
-        add_quickly(n, a, es_model_values(m, n->inputs[half]) + part.first, b, other,
-                    es_model_values(m, n->inputs[1 - half]) + part.first, out->zero_point, y, count);
-    } else {
-        add_slowly(m, n, part);
+    for (k = 0; k < 2; k++) {
+        in[k] = &m->tensors[n->inputs[k]];
+        x[k] = es_model_values(m, n->inputs[k]);
     }
-    es_limit_values(n, y, count);
+    if (in[0]->elements == out->elements && in[1]->elements == out->elements && is_half(n->u.add.input[half]) &&
+        (is_half(scaling) || es_scaler_fits(scaling.shift)) && es_scaler_fits(n->scaling.shift)) {
+        add_quickly(n, in[half], x[half] + part.first, in[other], scaling, x[other] + part.first, out->zero_point,
+                    y + part.first, count);
+    } else {
+        for (i = part.first; i < part.end; i++) {
+            int32_t sum = 0;
+
+            for (k = 0; k < 2; k++) {
+                sum += operand_value(in[k], n->u.add.input[k], x[k][source(in[k], out, i)]);
+            }
+            y[i] = es_channel_value(sum, n->scaling.multiplier, n->scaling.shift, out->zero_point);
+        }
+    }
+    es_limit_values(n, y + part.first, count);
 }

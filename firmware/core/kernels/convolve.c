@@ -53,7 +53,7 @@ static void convolve_group(convolution *c, int32_t group, int8_t *y, int32_t fir
     es_panel_multiply(&panel, filters, &c->channels, channel, channel + c->filters_a_group, y + channel, c->depth);
 }
 
-static void convolve_places(convolution *c, int8_t *y, int32_t first, int32_t count)
+static __attribute__((noinline, hot)) void convolve_places(convolution *c, int8_t *y, int32_t first, int32_t count)
 {
     int32_t group;
 

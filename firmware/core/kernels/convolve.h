@@ -9,7 +9,7 @@ ES_SMALL uint32_t es_convolve_scratch(const es_model *m, const es_node *n, int32
 
 /* Output rows `rows` from filters of `depth` input channels each (output channels,
  * height, width, depth), taken from as many groups as the input has. */
-void es_convolve(const es_model *m, const es_node *n, es_rows rows, const int8_t *filters, int32_t depth,
+ES_SMALL void es_convolve(const es_model *m, const es_node *n, es_rows rows, const int8_t *filters, int32_t depth,
                  void *scratch);
 
 #endif

@@ -167,14 +167,16 @@ static __attribute__((noinline, hot)) bool put_numbers(const geometry *g, const 
     uint32_t *weights = (uint32_t *)(void *)(numbers + SUMS);
     es_scaler *scaler = (es_scaler *)(void *)(weights + 2 * taps);
     const int32_t step = g->channels;
+    const int32_t *multipliers = channels->multipliers + channel;
+    const int8_t *shifts = channels->shifts + channel;
     int32_t i;
 
     for (i = 0; i < GROUP; i++) {
-        if (!es_channel_is_quick(channels, channel + i)) {
+        if (!channels->quick || !es_scaler_fits(shifts[i])) {
             return false;
         }
         numbers[i] = es_channel_bias(channels, channel + i) * 2;
-        *scaler++ = es_channel_scaler(channels, channel + i);
+        *scaler++ = es_scaler_from(multipliers[i], shifts[i], channels->zero_point);
     }
     filters += channel;
     for (i = 0; i < taps; i++) {

@@ -16,26 +16,15 @@ typedef struct {
 } es_channels;
 
 /* For sums of so many products. */
-es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps);
+ES_SMALL es_channels es_channels_of(const es_model *m, const es_node *n, int32_t taps);
 
 static inline int32_t es_channel_bias(const es_channels *c, int32_t channel)
 {
     return c->biases == NULL ? 0 : (int32_t)es_load_word(c->biases + 4 * channel);
 }
 
-/* Whether es_scale holds for every sum of a channel. */
-static inline bool es_channel_is_quick(const es_channels *c, int32_t channel)
-{
-    return c->quick && es_scaler_fits(c->shifts[channel * c->step]);
-}
-
 /* Any sum's value, within int8 and without the node's limits. */
 ES_SMALL int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
-
-static inline es_scaler es_channel_scaler(const es_channels *c, int32_t channel)
-{
-    return es_scaler_from(c->multipliers[channel * c->step], c->shifts[channel * c->step], c->zero_point);
-}
 
 /* The values of `count` sums of a channel, `step` bytes apart. */
 #if ES_DSP_NATIVE

@@ -115,12 +115,11 @@ static __attribute__((noinline)) bool multiply_quickly(walk *w)
                    "ldr r4, [r0, #28]\n\tmov r5, #24\n\tldr r6, 91f\n\tmla r6, r4, r5, r6\n\t" /* outputs */
                    "mov r5, r0\n\tldr r4, [r0, #44]\n\t"
                    "push {r4-r7}\n\t"
-                   "ldr r1, [r0, #48]\n"
-                   /* A channel. */
-                   "10:\tldr r4, [r0]\n\tldrd r2, r3, [r0, #32]\n\tldr r5, [sp, #12]\n\tldr r8, [r4]\n\t"
-                   "subs r1, r1, r3\n\tmov r0, r2\n\t"
+                   "ldr r1, [r0, #48]\n\tldr r2, [r0]\n"
+                   /* A channel, of whose bias r2 is the address. */
+                   "10:\tldr r8, [r2]\n\tldrd r0, r3, [r0, #32]\n\tsubs r1, r1, r3\n\t"
                    "mov r9, r8\n\tmov r10, r8\n\tmov r11, r8\n\tmov r12, r8\n\tmov lr, r8\n\t"
-                   "bx r5\n"
+                   "ldr pc, [sp, #12]\n"
                    SUMS(21, 31, PATCHES_1) "b 40f\n"
                    SUMS(22, 32, PATCHES_2) "b 40f\n"
                    SUMS(24, 34, PATCHES_4) "b 40f\n"
@@ -129,11 +128,11 @@ static __attribute__((noinline)) bool multiply_quickly(walk *w)
                    "40:\tldr r0, [sp, #4]\n\tldmia r0, {r2-r7}\n\tadd r2, r2, r5\n\tadd r6, r6, r4\n\t"
                    "ldrsb r5, [r4], #1\n\tadds r3, r3, #4\n\tstmia r0!, {r2-r4}\n\tldr r2, [r3, #-4]\n\t"
                    "ldr r4, [r0, #12]\n\tnegs r5, r5\n\tsubs r3, r5, #1\n\tcmp r3, #21\n\tbhi 60f\n\t"
-                   "lsls r4, r4, r3\n\tadds r3, r6, r7\n\tldr r0, [sp, #8]\n\tbx r0\n"
+                   "lsls r4, r4, r3\n\tadds r3, r6, r7\n\tldr pc, [sp, #8]\n"
                    "50:\t" OUTPUT("lr", "r3, r7, lsl #2") "51:\t" OUTPUT("r12", "r6, r7, lsl #2")
                    OUTPUT("r11", "r3, r7, lsl #1") OUTPUT("r10", "r6, r7, lsl #1")
                    OUTPUT("r9", "r6, r7") OUTPUT("r8", "r6")
-                   "ldr r0, [sp, #4]\n\tldr r2, [r0, #8]\n\tldr r3, [r0, #52]\n\tcmp r2, r3\n\tbne 10b\n\t"
+                   "ldr r0, [sp, #4]\n\tldmia r0, {r2-r4}\n\tldr r5, [r0, #52]\n\tcmp r4, r5\n\tbne 10b\n\t"
                    "movs r0, #0\n\tb 61f\n"
                    "60:\tmovs r0, #1\n"
                    "61:\tadd sp, sp, #16\n\tpop {r4-r11, lr}\n\tb 92f\n\t"

@@ -29,7 +29,7 @@ typedef struct {
 ES_SMALL uint32_t es_patches_size(const es_tensor *in, const es_window *w, int32_t depth, int32_t columns);
 
 /* Patches of `depth` channels of an image like `in`, put together in `memory`. */
-void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,
+ES_SMALL void es_patches_init(es_patches *p, const es_tensor *in, const es_window *w, int32_t depth, int32_t columns,
                      int8_t *memory);
 
 /* The image that patches are taken from next. */

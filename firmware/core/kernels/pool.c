@@ -35,7 +35,7 @@ static int32_t mean(int32_t sum, int32_t count)
 }
 
 /* Over one channel of `down` lines of `across` places, `step` apart. */
-static int32_t sum_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
+static __attribute__((noinline, hot)) int32_t sum_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
 {
     int32_t sum = 0;
 
