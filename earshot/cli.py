@@ -27,7 +27,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from earshot import board, datasets, device, devices, doctor, evaluate, imports, localcloud, releases, rollouts, runs
+from earshot import (
+    board,
+    datasets,
+    device,
+    devices,
+    doctor,
+    evaluate,
+    firmware,
+    imports,
+    localcloud,
+    releases,
+    rollouts,
+    runs,
+)
 from earshot import clips as clip_files
 from earshot.errors import EarshotError
 from earshot.follow import Bars, Follower
@@ -53,6 +66,7 @@ models_app = typer.Typer(help="Models, by version.", invoke_without_command=True
 keys_app = typer.Typer(help="The keys of signed updates, and their root.", no_args_is_help=True)
 rollout_app = typer.Typer(help="Staged rollouts: a version reaches boards group by group.", no_args_is_help=True)
 devices_app = typer.Typer(help="The devices whose reports the stack takes.", no_args_is_help=True)
+firmware_app = typer.Typer(help="Firmware of boards that update as a whole.", no_args_is_help=True)
 device_app = typer.Typer(help="A board on this machine.", no_args_is_help=True)
 board_app = typer.Typer(help="What a model costs on a board's Cortex-M4.", no_args_is_help=True)
 for name, group in (
@@ -64,6 +78,7 @@ for name, group in (
     ("keys", keys_app),
     ("rollout", rollout_app),
     ("devices", devices_app),
+    ("firmware", firmware_app),
     ("device", device_app),
     ("board", board_app),
 ):
@@ -596,6 +611,33 @@ def devices_remove(context: typer.Context, identity: Identity, as_json: AsJson =
     """Forget a device: its reports are refused from now on."""
     devices.remove(_target(context), identity)
     screen.print_json(dumps({"removed": identity})) if as_json else screen.print(f"{identity} is forgotten")
+
+
+# --- firmware ------------------------------------------------------------------------------------------------------
+
+
+def _count(text: str) -> int:
+    """A whole number, decimal or hexadecimal with 0x."""
+    return int(text, 0)
+
+
+@firmware_app.command("register")
+def firmware_register(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.bin", help="What the board runs, or a MCUboot image of it.")],
+    board: Annotated[str, typer.Option(help="Its kind of board.")],
+    version: Annotated[str, typer.Option(help="Its version, such as 1.4.0; higher than the one before.")],
+    section_offset: Annotated[int, typer.Option(parser=_count, help="Where the model section begins, in bytes.")],
+    section_size: Annotated[int, typer.Option(parser=_count, help="Bytes of the model section.")],
+    erased: Annotated[int, typer.Option(parser=_count, help="Value of erased flash: 0 or 255.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a board's firmware: every release from now on is made into a signed image of it, with the new model."""
+    record = firmware.register(_target(context), file, board, version, section_offset, section_size, erased)
+    if as_json:
+        screen.print_json(dumps(record))
+    else:
+        screen.print(f"{board} has base firmware {record['version']}: the next release makes an image of it")
 
 
 # --- device --------------------------------------------------------------------------------------------------------

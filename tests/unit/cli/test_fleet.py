@@ -19,6 +19,7 @@ PEM = KEY.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 DER = KEY.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 OUTPUTS = {"Table": "table", "Boards": BOARD, "UpdatesFunction": "updates", "RollbackFunction": "rollback"}
+OUTPUTS["DataBucket"] = "data"
 
 
 class Stack(Target):
@@ -28,7 +29,7 @@ class Stack(Target):
     parameters = property(lambda self: {"RolloutGroups": "100"})
 
     def client(self, service):
-        return self
+        return boto3.client("s3", region_name="us-east-1") if service == "s3" else self
 
     def resource(self, service):
         return boto3.resource(service, region_name="us-east-1")
@@ -244,3 +245,65 @@ def test_without_signed_updates_there_is_no_rollout(call, table, monkeypatch):
     monkeypatch.setattr(keys, "newest_root", lambda target: None)
     status, said = call("rollout", "start", "1.0.3", "--groups", "5,100")
     assert (status, "earshot keys init" in said) == (1, True)
+
+
+# -- firmware --------------------------------------------------------------------------------------------------------
+
+PAYLOAD = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def base(call, tmp_path):
+    """Registers a base firmware; returns status and what is said."""
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="data")
+    file = tmp_path / "app.bin"
+
+    def register(content=PAYLOAD, version="1.4.0", offset="0x400", size="4096", board=BOARD, erased="0"):
+        file.write_bytes(content)
+        return call(
+            "firmware", "register", file, "--board", board, "--version", version, "--section-offset", offset,
+            "--section-size", size, "--erased", erased, "--json",
+        )  # fmt: skip
+
+    return register
+
+
+def test_a_base_firmware_is_kept_with_its_record(base):
+    # GIVEN a binary, and the same in an image WHEN registered THEN what the board runs is kept, and described
+    header = (0x96F3B83D).to_bytes(4, "little") + bytes(4) + (0x400).to_bytes(2, "little") + bytes(2)
+    image = (header + len(PAYLOAD).to_bytes(4, "little")).ljust(0x400, b"\0") + PAYLOAD + b"TLVs"
+    s3 = boto3.client("s3", region_name="us-east-1")
+    for version, content in (("1.4.0", PAYLOAD), ("1.10.0", image)):
+        status, said = base(content, version)
+        assert status == 0
+        record = json.loads(said)
+        assert (record["section_offset"], record["section_size"], record["erased"]) == (1024, 4096, 0)
+        folder = f"firmware/{BOARD}/{version}/"
+        assert s3.get_object(Bucket="data", Key=f"{folder}base.bin")["Body"].read() == PAYLOAD
+        assert json.load(s3.get_object(Bucket="data", Key=f"{folder}base.json")["Body"]) == record
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"version": "1.4"}, "three numbers such as 1.4.0"),
+        ({"version": "1.4.70000"}, "at most 255.255.65535"),
+        ({"offset": "8000"}, "not within its 10240 bytes"),
+        ({"size": "0"}, "not within"),
+        ({"offset": "1026"}, "aligned to 4 bytes"),
+        ({"erased": "1"}, "reads 0 (PSoC 6) or 255"),
+        ({"board": "OTHER"}, "not for OTHER"),
+        ({"content": (0x96F3B83D).to_bytes(4, "little") + b"\xff" * 40}, "that ends after 44"),
+    ],
+)
+def test_what_is_no_base_is_refused_before_anything_is_sent(base, changes, says):
+    status, said = base(**changes)
+    assert (status, says in said) == (1, True)
+    assert "Contents" not in boto3.client("s3", region_name="us-east-1").list_objects_v2(Bucket="data")
+
+
+def test_a_bases_version_only_grows(base):
+    base(version="1.10.0")
+    for version in ("1.10.0", "1.9.9"):
+        status, said = base(version=version)
+        assert (status, "base firmware 1.10.0 already" in said) == (1, True)

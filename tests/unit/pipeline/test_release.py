@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from earshot_pipeline.bundle import BadBundleError, read_bundle
 from earshot_pipeline.card import MAX_CARD_BYTES, CardTooLargeError, kept
 from earshot_pipeline.gates import Verdict
-from earshot_pipeline.job_document import BadJobDocumentError, ModelFile, job_document, published_version
+from earshot_pipeline.job_document import BadJobDocumentError, OfferedFile, job_document, published_version
 from earshot_pipeline.model_image import SigningFailedError, model_image
 from earshot_pipeline.packages import Packages
 from earshot_pipeline.release import IMAGE, BadReleaseError, image_of, model_files, release_record, version_files
@@ -211,7 +211,7 @@ def test_modustoolbox_files_place_the_model_in_flash_on_the_board(tmp_path, defi
     assert alignment == "2**2"
 
 
-OFFER = ModelFile(Version(3), BOARD, f"/1.0.3/{BOARD}/model.img", 20480, "e" * 64)
+OFFER = OfferedFile(Version(3), BOARD, f"/1.0.3/{BOARD}/model.img", 20480, "e" * 64)
 
 
 def test_the_job_document_is_within_the_agents_rules():
@@ -236,14 +236,14 @@ def test_a_domain_with_a_port_speaks_plain_http():
 @pytest.mark.parametrize(
     ("file", "domain", "fault"),
     [
-        (ModelFile(Version(3), BOARD, "/f", 4097, "e" * 64), "d", "would lose its last byte"),
-        (ModelFile(Version(3), BOARD, "/f", 0, "e" * 64), "d", "would lose its last byte"),
-        (ModelFile(Version(3), BOARD, "/" + "f" * 255, 10, "e" * 64), "d", "File has 256 characters"),
-        (ModelFile(Version(3), BOARD, "f", 10, "e" * 64), "d", "does not begin with /"),
-        (ModelFile(Version(3), BOARD, "/f", 10, "e" * 64), "d" * 256, "Server has 256 characters"),
-        (ModelFile(Version(3), BOARD, "/f", 10, "e" * 64), "", "Server has 0 characters"),
-        (ModelFile(Version(3), BOARD, "/f", 10, "e" * 64), "d:http", "Port 'http' is not a number"),
-        (ModelFile(Version(3), "B" * 900, "/f", 10, "e" * 64), "d", "boards read at most 1023"),
+        (OfferedFile(Version(3), BOARD, "/f", 4097, "e" * 64), "d", "would lose its last byte"),
+        (OfferedFile(Version(3), BOARD, "/f", 0, "e" * 64), "d", "would lose its last byte"),
+        (OfferedFile(Version(3), BOARD, "/" + "f" * 255, 10, "e" * 64), "d", "File has 256 characters"),
+        (OfferedFile(Version(3), BOARD, "f", 10, "e" * 64), "d", "does not begin with /"),
+        (OfferedFile(Version(3), BOARD, "/f", 10, "e" * 64), "d" * 256, "Server has 256 characters"),
+        (OfferedFile(Version(3), BOARD, "/f", 10, "e" * 64), "", "Server has 0 characters"),
+        (OfferedFile(Version(3), BOARD, "/f", 10, "e" * 64), "d:http", "Port 'http' is not a number"),
+        (OfferedFile(Version(3), "B" * 900, "/f", 10, "e" * 64), "d", "boards read at most 1023"),
     ],
 )
 def test_a_document_that_a_board_would_refuse_is_not_made(file, domain, fault):
@@ -263,7 +263,7 @@ def test_the_release_record_leads_to_its_image():
     record = json.loads(release_record(claim("r000001", 0.0), Version(3), BOARD, bundle, files, "2026-01-01T00:00:00"))
     assert set(record["sha256"]) == set(files)
     assert record["run"] == "r000001"
-    assert image_of(record) == ModelFile(Version(3), BOARD, f"/1.0.3/{BOARD}/model.img", 5, record["image"]["sha256"])
+    assert image_of(record) == OfferedFile(Version(3), BOARD, f"/1.0.3/{BOARD}/model.img", 5, record["image"]["sha256"])
     with pytest.raises(BadReleaseError):
         image_of({"version": "1.0.3"})
 

@@ -7,6 +7,7 @@ most 15 and three parts. Its HTTP client refuses redirects and loses the last by
 import json
 from dataclasses import dataclass
 
+from earshot_pipeline.firmware_version import FirmwareVersion
 from earshot_pipeline.version import BadVersionError, Version
 
 _MAX_DOCUMENT = 1023
@@ -20,25 +21,25 @@ class BadJobDocumentError(ValueError):
 
 
 @dataclass(frozen=True)
-class ModelFile:
+class OfferedFile:
     """The file that a job document offers.
 
     Attributes:
-        version: its version.
+        version: its version; a model's, or a whole firmware's.
         board: the board it is for.
         path: its path on the server, beginning with `/`.
         size: bytes.
         sha256: hex.
     """
 
-    version: Version
+    version: Version | FirmwareVersion
     board: str
     path: str
     size: int
     sha256: str
 
 
-def job_document(file: ModelFile, domain: str) -> bytes:
+def job_document(file: OfferedFile, domain: str) -> bytes:
     """The document's bytes.
 
     Args:
@@ -77,7 +78,15 @@ def published_version(document: bytes) -> Version | None:
         return None
 
 
-def _check(fields: dict[str, str], document: bytes, file: ModelFile) -> None:
+def published_firmware(document: bytes) -> FirmwareVersion | None:
+    """The firmware's version that a document offers; None when it cannot be read, which protects nothing."""
+    try:
+        return FirmwareVersion.parse(json.loads(document)["Version"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _check(fields: dict[str, str], document: bytes, file: OfferedFile) -> None:
     if len(document) > _MAX_DOCUMENT:
         raise BadJobDocumentError(f"the job document has {len(document)} bytes; boards read at most {_MAX_DOCUMENT}")
     for name in ("File", "Server"):

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -48,30 +49,44 @@ def model_image(payload: bytes, version: Version, board: str, frontend: str, sig
     Raises:
         SigningFailedError: when imgtool refuses or the signature does not verify.
     """
+    return signed_image(payload, _options(version, board, frontend), signer, f"model image {version} for {board}")
+
+
+def signed_image(payload: bytes, options: Sequence[str], signer: Signer, name: str) -> bytes:
+    """Make and verify a signed image of any payload.
+
+    Args:
+        payload: what it carries.
+        options: imgtool's options beside those of signing.
+        signer: who signs.
+        name: what it is, for messages.
+
+    Raises:
+        SigningFailedError: when imgtool refuses or the signature does not verify.
+    """
     # A file of 1 modulo 4096 bytes loses its last byte on boards. The signature's DER form varies in length, so the
     # payload is padded, and with it the hash changes, until the signed image is long enough.
     for _ in range(8):
-        image = _signed(payload, version, board, frontend, signer)
+        image = _signed(payload, options, signer, name)
         if len(image) % _CHUNK != 1:
             return image
         payload += bytes(4)
-    raise SigningFailedError(f"model image {version} for {board}: its size stays at 1 modulo {_CHUNK}; sign it again")
+    raise SigningFailedError(f"{name}: its size stays at 1 modulo {_CHUNK}; sign it again")
 
 
-def _signed(payload: bytes, version: Version, board: str, frontend: str, signer: Signer) -> bytes:
+def _signed(payload: bytes, options: Sequence[str], signer: Signer, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        model, digest, signature, key, image = (
-            str(work / name) for name in ("model.tflite", "digest", "signature", "public.pem", "model.img")
+        content, digest, signature, key, image = (
+            str(work / file) for file in ("payload.bin", "digest", "signature", "public.pem", "image")
         )
-        Path(model).write_bytes(payload)
+        Path(content).write_bytes(payload)
         public = load_der_public_key(signer.public_key())
         Path(key).write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        options = _options(version, board, frontend)
-        _run("hash", ["sign", *options, "--fix-sig-pubkey", key, "--vector-to-sign", "digest", model, digest])
+        _run(name, "hash", ["sign", *options, "--fix-sig-pubkey", key, "--vector-to-sign", "digest", content, digest])
         Path(signature).write_bytes(base64.b64encode(signer.sign_digest(Path(digest).read_bytes())))
-        _run("sign", ["sign", *options, "--fix-sig", signature, "--fix-sig-pubkey", key, model, image])
-        _run("verify", ["verify", "-k", key, image])
+        _run(name, "sign", ["sign", *options, "--fix-sig", signature, "--fix-sig-pubkey", key, content, image])
+        _run(name, "verify", ["verify", "-k", key, image])
         return Path(image).read_bytes()
 
 
@@ -83,13 +98,11 @@ def _options(version: Version, board: str, frontend: str) -> list[str]:
     ]
 
 
-def _run(step: str, arguments: list[str]) -> None:
+def _run(name: str, step: str, arguments: list[str]) -> None:
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
             imgtool.imgtool.main(arguments, standalone_mode=False)
     except (Exception, SystemExit) as fault:
         # imgtool ends a wrong image with SystemExit and anything else with whatever its libraries raise.
-        raise SigningFailedError(
-            f"model image: imgtool could not {step} it ({fault}) {said.getvalue().strip()}"
-        ) from fault
+        raise SigningFailedError(f"{name}: imgtool could not {step} it ({fault}) {said.getvalue().strip()}") from fault

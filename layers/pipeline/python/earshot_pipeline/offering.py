@@ -5,12 +5,12 @@ which only ever offers what is stable.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from earshot_pipeline.job_document import ModelFile, job_document, published_version
-from earshot_pipeline.release import JOB_DOCUMENT, RECORD, BadReleaseError, image_of
+from earshot_pipeline.job_document import OfferedFile, job_document, published_firmware, published_version
+from earshot_pipeline.release import FIRMWARE_DOCUMENT, JOB_DOCUMENT, RECORD, BadReleaseError, firmware_of, image_of
 from earshot_pipeline.rollout import RolloutState
 from earshot_pipeline.rollout_table import RolloutTable
 from earshot_pipeline.storage import Bucket, GoneError, parse_json
@@ -82,11 +82,18 @@ class Offering:
         Returns:
             The highest version that was offered already where that is higher.
         """
-        found = []
+        higher = []
         for board in self.boards:
-            with contextlib.suppress(GoneError):
-                found.append(self._offer(image_of(self.record(version, board))))
-        return max((each for each in found if each is not None), default=None)
+            try:
+                record = self.record(version, board)
+            except GoneError:
+                continue
+            if not self._offer(f"{board}/{JOB_DOCUMENT}", image_of(record), published_version):
+                higher.append(self.stable(board))
+            firmware = firmware_of(record)
+            if firmware is not None:
+                self._offer(f"{board}/{FIRMWARE_DOCUMENT}", firmware, published_firmware)
+        return max((each for each in higher if each is not None), default=None)
 
     def _wanted(self, version: Version | None) -> Wanted:
         rollout = self.rollouts.newest_rollout()
@@ -108,20 +115,19 @@ class Offering:
         record = self.record(version, board)
         return offer(record, self.releases.read(image_of(record).path[1:]).data, percent)
 
-    def _offer(self, file: ModelFile) -> Version | None:
-        """Offer a file to its board; returns the version offered already when that is higher."""
-        key = f"{file.board}/{JOB_DOCUMENT}"
+    def _offer(self, key: str, file: OfferedFile, published: Callable[[bytes], Any]) -> bool:
+        """Offer a file in a job document; returns whether it is offered, and not a higher version already."""
         document = job_document(file, self.domain)
         for _ in range(_RACES):
             try:
                 known = self.releases.read(key)
             except GoneError:
                 known = None
-            offered = published_version(known.data) if known else None
+            offered = published(known.data) if known else None
             if offered is not None and offered > file.version:
-                return offered
+                return False
             if known is not None and known.data == document:
-                return None
+                return True
             if self.releases.replace(key, document, known, "application/json", _POLLED):
-                return None
+                return True
         raise BadReleaseError(f"{key}: written by others again and again")

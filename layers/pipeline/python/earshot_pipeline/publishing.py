@@ -4,11 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from earshot_pipeline.base_firmwares import BaseFirmwares
 from earshot_pipeline.bundle import MAX_ARCHIVE_BYTES, BadBundleError, Bundle, read_bundle
+from earshot_pipeline.firmware_image import BadFirmwareError, firmware_image, firmware_tar, image_version
 from earshot_pipeline.job_document import BadJobDocumentError
 from earshot_pipeline.model_image import Signer, SigningFailedError, model_image
 from earshot_pipeline.offering import Offering
-from earshot_pipeline.release import IMAGE, RECORD, BadReleaseError, model_files, release_record, version_files
+from earshot_pipeline.release import (
+    FIRMWARE,
+    FIRMWARE_TAR,
+    IMAGE,
+    RECORD,
+    BadReleaseError,
+    model_files,
+    release_record,
+    version_files,
+)
 from earshot_pipeline.rolling import Rolling
 from earshot_pipeline.rollout import BadGroupsError, Group
 from earshot_pipeline.run import Action, Event, Failed, FirmwarePublished, Overtaken, Run, RunState
@@ -16,7 +27,7 @@ from earshot_pipeline.storage import Bucket, GoneError, TooLargeError, split_uri
 from earshot_pipeline.table import Table
 from earshot_pipeline.tuf_repository import UntrustedMetadataError
 from earshot_pipeline.tuf_updates import Updates
-from earshot_pipeline.version import Version
+from earshot_pipeline.version import BadVersionError, Version
 
 _DURING = frozenset({RunState.RELEASING})
 _TYPES = {".c": "text/x-c", ".h": "text/x-c", ".html": "text/html; charset=utf-8", ".json": "application/json"}
@@ -43,6 +54,11 @@ class Publishing:
     groups: Callable[[str], tuple[Group, ...]]
 
     @property
+    def bases(self) -> BaseFirmwares:
+        """The boards' base firmwares."""
+        return BaseFirmwares(self.data)
+
+    @property
     def releases(self) -> Bucket:
         """The releases bucket."""
         return self.offering.releases
@@ -66,9 +82,11 @@ class Publishing:
             event = self._publish(run, run.version, now)
         except (
             BadBundleError,
+            BadFirmwareError,
             BadGroupsError,
             BadJobDocumentError,
             BadReleaseError,
+            BadVersionError,
             GoneError,
             TooLargeError,
             SigningFailedError,
@@ -127,10 +145,18 @@ class Publishing:
         image = model_image(bundle.model, version, board, bundle.card["frontend"], self.signer)
         # Signatures differ every time: the first image written is the release's, and the record is made from it.
         files[IMAGE] = self.releases.put_once(prefix + IMAGE, image)
+        base = self.bases.newest(board)
+        firmware = None
+        if base is not None:
+            whole = firmware_image(base, bundle.model, version, self.signer)
+            files[FIRMWARE] = self.releases.put_once(prefix + FIRMWARE, whole)
+            # Of the image that is there: somebody may have registered another base since it was written.
+            firmware = image_version(files[FIRMWARE])
+            files[FIRMWARE_TAR] = firmware_tar(files[FIRMWARE], firmware)
+            self.releases.put(prefix + FIRMWARE_TAR, files[FIRMWARE_TAR], "application/x-tar")
         created = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-        self.releases.put_once(
-            prefix + RECORD, release_record(run, version, board, bundle, files, created), "application/json"
-        )
+        record = release_record(run, version, board, bundle, files, created, firmware)
+        self.releases.put_once(prefix + RECORD, record, "application/json")
 
 
 def _content_type(path: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from earshot_pipeline.bundle import Bundle
 from earshot_pipeline.c_array import model_source
-from earshot_pipeline.job_document import ModelFile
+from earshot_pipeline.firmware_version import FirmwareVersion
+from earshot_pipeline.job_document import OfferedFile
 from earshot_pipeline.modustoolbox import modustoolbox_files
 from earshot_pipeline.run import Run
 from earshot_pipeline.version import Version
@@ -16,6 +17,9 @@ SCHEMA = "earshot.release/1"
 IMAGE = "model.img"
 RECORD = "release.json"
 JOB_DOCUMENT = "ota_update.json"
+FIRMWARE = "firmware.bin"
+FIRMWARE_TAR = "firmware.tar"
+FIRMWARE_DOCUMENT = "firmware_update.json"
 REPORT = "report.html"
 EVALUATION = "evaluation.json"
 
@@ -44,7 +48,13 @@ def version_files(bundle: Bundle, version: Version) -> Mapping[str, bytes]:
 
 
 def release_record(
-    run: Run, version: Version, board: str, bundle: Bundle, files: Mapping[str, bytes], created: str
+    run: Run,
+    version: Version,
+    board: str,
+    bundle: Bundle,
+    files: Mapping[str, bytes],
+    created: str,
+    firmware: FirmwareVersion | None = None,
 ) -> bytes:
     """`release.json`.
 
@@ -55,8 +65,13 @@ def release_record(
         bundle: the model bundle.
         files: all other files of the release, the image among them.
         created: when, ISO 8601 in UTC.
+        firmware: version of the firmware image among the files; None where there is no such image.
     """
     image = files[IMAGE]
+    whole: dict[str, Any] = {}
+    if firmware is not None:
+        content = files[FIRMWARE]
+        whole["firmware"] = {"version": str(firmware), "size": len(content), "sha256": _sha256(content)}
     record = {
         "schema": SCHEMA,
         "version": str(version),
@@ -73,11 +88,12 @@ def release_record(
         "metrics": bundle.card["metrics"],
         "run": run.id,
         "created": created,
+        **whole,
     }
     return json.dumps(record, indent=1, sort_keys=True).encode()
 
 
-def image_of(record: Mapping[str, Any]) -> ModelFile:
+def image_of(record: Mapping[str, Any]) -> OfferedFile:
     """What a release's job document offers.
 
     Raises:
@@ -85,7 +101,24 @@ def image_of(record: Mapping[str, Any]) -> ModelFile:
     """
     try:
         version, board, image = Version.parse(record["version"]), record["board"], record["image"]
-        return ModelFile(version, board, f"/{version}/{board}/{IMAGE}", image["size"], image["sha256"])
+        return OfferedFile(version, board, f"/{version}/{board}/{IMAGE}", image["size"], image["sha256"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise BadReleaseError(f"{RECORD}: not a release's record ({fault})") from fault
+
+
+def firmware_of(record: Mapping[str, Any]) -> OfferedFile | None:
+    """What a release's firmware document offers; None of a release without a firmware image.
+
+    Raises:
+        BadReleaseError: when the record is not one of a release.
+    """
+    if "firmware" not in record:
+        return None
+    try:
+        firmware, board = record["firmware"], record["board"]
+        version = FirmwareVersion.parse(firmware["version"])
+        path = f"/{record['version']}/{board}/{FIRMWARE}"
+        return OfferedFile(version, board, path, firmware["size"], firmware["sha256"])
     except (KeyError, TypeError, ValueError) as fault:
         raise BadReleaseError(f"{RECORD}: not a release's record ({fault})") from fault
 
