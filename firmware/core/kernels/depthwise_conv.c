@@ -49,21 +49,6 @@ es_status es_depthwise_conv_check(es_model *m, es_node *n)
 /* Output channels whose sums are made together, one tap after the other. */
 enum { CHUNK = 32 };
 
-/* Where the window meets the image along one axis: taps [first, end). */
-typedef struct {
-    int32_t at; /* place of tap 0 */
-    int32_t first;
-    int32_t end;
-} overlap;
-
-static overlap overlap_of(int32_t at, int32_t size, int32_t filter, int32_t dilation)
-{
-    const overlap o = {at, at >= 0 ? 0 : (-at + dilation - 1) / dilation,
-                       es_smaller(filter, (size - at + dilation - 1) / dilation)};
-
-    return o;
-}
-
 /* Adds a tap's products: of as many values, or of one alone. */
 static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, bool alone, int32_t count, int32_t *sums)
 {
@@ -75,33 +60,38 @@ static void add_tap(const int8_t *x, int32_t zero_point, const int8_t *w, bool a
     }
 }
 
-/* Output channels [channel, channel + count) of one place. */
-static void run_place(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image,
-                      overlap down, overlap across, int32_t channel, int32_t count, int8_t *y)
+/* The sums of `count` output channels from `channel` on at the place whose window
+ * begins at (top, left), biases included. */
+static void sum_up(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image, int32_t top,
+                   int32_t left, int32_t channel, int32_t count, int32_t *sums)
 {
     const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_window *w = &n->u.window;
+    const int32_t all = m->tensors[n->output].shape[3];
     const int8_t *weights = (const int8_t *)m->tensors[n->inputs[1]].constant + channel;
-    const bool alone = w->depth_multiplier != 1;
-    int32_t sums[CHUNK];
     int32_t fy;
     int32_t fx;
     int32_t i;
 
+    image += channel / w->depth_multiplier;
     for (i = 0; i < count; i++) {
         sums[i] = 0;
     }
-    for (fy = down.first; fy < down.end; fy++) {
-        const int8_t *row = image + (down.at + fy * w->dilation_h) * in->shape[2] * in->shape[3];
+    for (fy = 0; fy < w->filter_h; fy++) {
+        const int32_t y = top + fy * w->dilation_h;
 
-        for (fx = across.first; fx < across.end; fx++) {
-            add_tap(row + (across.at + fx * w->dilation_w) * in->shape[3], in->zero_point,
-                    weights + (fy * w->filter_w + fx) * in->shape[3] * w->depth_multiplier, alone, count, sums);
+        for (fx = 0; fx < w->filter_w; fx++) {
+            const int32_t x = left + fx * w->dilation_w;
+
+            if (y >= 0 && y < in->shape[1] && x >= 0 && x < in->shape[2]) {
+                add_tap(image + (y * in->shape[2] + x) * in->shape[3], in->zero_point, weights,
+                        w->depth_multiplier != 1, count, sums);
+            }
+            weights += all;
         }
     }
     for (i = 0; i < count; i++) {
         sums[i] = es_add_wrap(sums[i], es_channel_bias(channels, channel + i));
-        es_put_channel(channels, channel + i, &sums[i], 1, y + i, 1);
     }
 }
 
@@ -111,30 +101,31 @@ ES_SMALL /* for what depthwise_lines.c leaves over */
 void es_depthwise_plainly(const es_model *m, const es_node *n, const es_channels *channels, const int8_t *image,
                           const es_area *area, int8_t *y)
 {
-    const es_tensor *in = &m->tensors[n->inputs[0]];
     const es_tensor *out = &m->tensors[n->output];
     const es_window *w = &n->u.window;
     int32_t row;
     int32_t column;
     int32_t channel;
+    int32_t count;
 
     for (row = area->rows.first; row < area->rows.end; row++) {
-        const overlap down = overlap_of(row * w->stride_h - w->pad_top, in->shape[1], w->filter_h, w->dilation_h);
-
         for (column = area->columns.first; column < area->columns.end; column++) {
-            const overlap across =
-                overlap_of(column * w->stride_w - w->pad_left, in->shape[2], w->filter_w, w->dilation_w);
             int8_t *const place = y + (row * out->shape[2] + column) * out->shape[3];
-            int32_t count;
 
             for (channel = area->channels.first; channel < area->channels.end; channel += count) {
                 /* Those of one value, or of several that have one each. */
-                const int32_t together = w->depth_multiplier == 1 ? area->channels.end - channel
-                                                                  : w->depth_multiplier - channel % w->depth_multiplier;
+                const int32_t together = w->depth_multiplier == 1
+                                             ? area->channels.end - channel
+                                             : w->depth_multiplier - channel % w->depth_multiplier;
+                int32_t sums[CHUNK];
+                int32_t i;
 
                 count = es_smaller(together, CHUNK);
-                run_place(m, n, channels, image + channel / w->depth_multiplier, down, across, channel, count,
-                          place + channel);
+                sum_up(m, n, channels, image, row * w->stride_h - w->pad_top, column * w->stride_w - w->pad_left,
+                       channel, count, sums);
+                for (i = 0; i < count; i++) {
+                    es_put_channel(channels, channel + i, &sums[i], 1, place + channel + i, 1);
+                }
             }
         }
     }

@@ -29,26 +29,14 @@ int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t 
     return es_clamp_i8(es_add_wrap(es_requantise(sum, multiplier, shift), zero_point), -128, 127);
 }
 
-void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
-                    int32_t step)
+void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+                   int32_t step)
 {
-    const int32_t multiplier = c->multipliers[channel * c->step];
-    const int32_t shift = c->shifts[channel * c->step];
     int32_t i;
 
-#if !ES_DSP_NATIVE
-    if (c->quick && es_scaler_fits(shift)) {
-        const es_scaler scaler = es_scaler_from(multiplier, shift, c->zero_point);
-
-        for (i = 0; i < count; i++) {
-            *y = (int8_t)es_saturate8(es_scale(sums[i], scaler));
-            y += step;
-        }
-        return;
-    }
-#endif
     for (i = 0; i < count; i++) {
-        *y = es_channel_value(sums[i], multiplier, shift, c->zero_point);
+        *y = es_channel_value(sums[i], c->multipliers[channel * c->step], c->shifts[channel * c->step],
+                              c->zero_point);
         y += step;
     }
 }

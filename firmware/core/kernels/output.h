@@ -27,11 +27,29 @@ static inline int32_t es_channel_bias(const es_channels *c, int32_t channel)
 ES_SMALL int8_t es_channel_value(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point);
 
 /* The values of `count` sums of a channel, `step` bytes apart. */
-#if ES_DSP_NATIVE
-ES_SMALL /* what is to be quick is so by other means */
+ES_SMALL void es_put_values(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+                            int32_t step);
+
+/* The same, quicker where it can be; but not for DSP, which has its own ways where it matters. */
+static inline void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count,
+                                  int8_t *y, int32_t step)
+{
+#if !ES_DSP_NATIVE
+    const int32_t shift = c->shifts[channel * c->step];
+
+    if (c->quick && es_scaler_fits(shift)) {
+        const es_scaler scaler = es_scaler_from(c->multipliers[channel * c->step], shift, c->zero_point);
+        int32_t i;
+
+        for (i = 0; i < count; i++) {
+            *y = (int8_t)es_saturate8(es_scale(sums[i], scaler));
+            y += step;
+        }
+        return;
+    }
 #endif
-void es_put_channel(const es_channels *c, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
-                    int32_t step);
+    es_put_values(c, channel, sums, count, y, step);
+}
 
 /* Applies the node's fused activation to values that are in place. */
 void es_limit_values(const es_node *n, int8_t *y, int32_t count);

@@ -170,16 +170,18 @@ void es_panel_multiply(const es_panel *p, const int8_t *filters, const es_channe
     w.before = -p->taps & 3;
     w.skipped = -words & 3;
     w.end = p->values + 4 * words * count;
-    w.end_shift = channels->shifts + (channels->quick ? end : first);
+    w.end_shift = channels->shifts + end;
     w.kind = count >> 1;
     while (w.shift != w.end_shift) {
-        w.filter = filters + (w.shift - shifts) * p->taps;
-        if (multiply_quickly(&w)) {
-            multiply_channel(p, filters, channels, first, (int32_t)(w.shift - channels->shifts) - 1, y, step);
+        if (!channels->quick) {
+            w.shift++;
+        } else {
+            w.filter = filters + (w.shift - shifts) * p->taps;
+            if (!multiply_quickly(&w)) {
+                break;
+            }
         }
-    }
-    for (; w.shift != channels->shifts + end; w.shift++) {
-        multiply_channel(p, filters, channels, first, (int32_t)(w.shift - channels->shifts), y, step);
+        multiply_channel(p, filters, channels, first, (int32_t)(w.shift - channels->shifts) - 1, y, step);
     }
 }
 
