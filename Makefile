@@ -99,7 +99,12 @@ lint: setup debian ## ruff, mypy, cfn-lint, sam validate; for C: gcc's analyzer,
 test-firmware: setup debian ## the board's code: suites under sanitizers and in QEMU, fuzzing
 	@tools/needs gcc cmocka.h -- $(BOARD) check
 	@tools/needs arm-none-eabi-gcc qemu-system-arm -- $(BOARD) check-mps2
+	@tools/needs gcc -- $(BOARD) powercut
 	@tools/needs clang-14 -- $(BOARD) fuzz
+
+.PHONY: powercut
+powercut: setup ## cut the power in every flash operation of an update, and in pairs of them
+	@$(BOARD) powercut-all
 
 .PHONY: test-unit
 test-unit: setup debian firmware ## tests of single rooms

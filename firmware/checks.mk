@@ -3,6 +3,7 @@
 #   make check       the suites of tests/firmware, sanitized, with the portable kernels and with those for DSP
 #   make check-mps2  the same suites as Cortex-M4 code in QEMU
 #   make coverage    lines and branches that the suites reach
+#   make powercut    an update whose power is cut in each flash operation; powercut-all: in all pairs of two
 #   make fuzz        every fuzzer of tests/firmware/fuzz for SECONDS=20, sanitized; needs clang-14
 #   make analyze     GCC's static analyzer on all code, for this machine and for the Cortex-M4
 #   make cppcheck    static checks by cppcheck
@@ -90,6 +91,24 @@ $(SUITES:%=$(ARM_OUT)/suites/%.elf) $(ARM_OUT)/suites/failing.elf: $(ARM_OUT)/su
 	port/mps2/mps2.ld
 	@echo '  LD  $@'
 	@$(ARM)gcc $(ARM_CPU) $(ARM_LDFLAGS) -o $@ $(filter %.o,$^) -lm
+
+# --- power cuts ------------------------------------------------------------------------------------------------------
+
+POWERCUT = build/powercut
+.PHONY: powercut powercut-all
+powercut: $(POWERCUT)/powercut
+	@$<
+powercut-all: $(POWERCUT)/powercut
+	@$< all
+
+$(POWERCUT)/powercut_files.h: $(TESTS)/powercut.py $(wildcard ../tests/unit/firmware/*_repository.py)
+	@echo '  PY  $@'
+	@$(JOBS_PYTHON) $< $(@D)
+
+$(POWERCUT)/powercut: $(TESTS)/powercut.c $(POWERCUT)/powercut_files.h $(PORTABLE) $(wildcard */*.h */*/*.h)
+	@echo '  LD  $@'
+	@$(CC) $(STANDARD) $(WARNINGS) -O2 -g -I. -I$(POWERCUT) -Wl,--wrap=es_p256_verify,--wrap=es_p256_sign -o $@ \
+		$< $(PORTABLE) -lm -pthread
 
 # --- fuzzing --------------------------------------------------------------------------------------------------------
 

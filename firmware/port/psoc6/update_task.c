@@ -165,12 +165,13 @@ static uint32_t update(es_program *p)
 static void install_root(es_program *p)
 {
     static const char root[] = ES_UPDATE_ROOT;
-    bool has = true;
+    const size_t size = strlen(root);
+    bool has = false;
     es_line line;
-    es_status status = sizeof root == 1 ? ES_OK : es_update_has_root(&p->updater, &has);
+    es_status status = es_update_has_root(&p->updater, &has);
 
-    if (status == ES_OK && !has) {
-        status = es_update_install_root(&p->updater, (const uint8_t *)root, sizeof root - 1);
+    if (status == ES_OK && !has && size > 0) {
+        status = es_update_install_root(&p->updater, (const uint8_t *)root, size);
     }
     if (status != ES_OK) {
         es_line_begin(&line, &p->uart, "update error");
