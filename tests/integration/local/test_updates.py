@@ -1,8 +1,10 @@
 """Signed updates on the deployed application: made by the command line, signed in KMS, read over HTTP by python-tuf."""
 
 import hashlib
+import http.client
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -215,6 +217,51 @@ class Device:
             return refused.code
 
 
+class StockAgent:
+    """Infineon's OTA agent, as strict as it is: what it would not take, this refuses."""
+
+    def __init__(self, target, board, version):
+        self.server, self.board, self.version = target.outputs["ReleasesDomain"], board, version
+
+    def _get(self, server, path, first, last):
+        host, _, port = server.partition(":")
+        connection = http.client.HTTPConnection(host, int(port or 80), timeout=30)
+        end = "" if last is None else last
+        connection.request("GET", path, headers={"Range": f"bytes={first}-{end}"})
+        answer = connection.getresponse()
+        assert answer.status in (200, 206), f"{path}: {answer.status}; redirects are refused"
+        assert len(str(answer.headers).encode()) < 1024
+        assert "Transfer-Encoding" not in answer.headers
+        content = answer.read()
+        connection.close()
+        return content, answer.headers.get("Content-Range")
+
+    def poll(self, path):
+        """The image's version and bytes; None when there is nothing for this board."""
+        document, _ = self._get(self.server, path, 0, None)
+        assert len(document) < 1024
+        fields = {key.lower(): value for key, value in json.loads(document).items()}
+        assert all(isinstance(value, str) for value in fields.values())
+        assert fields["message"] == "Update Available"
+        assert len(fields["version"]) <= 15
+        assert all(len(fields[name]) < 256 for name in ("file", "server"))
+        offered = tuple(map(int, fields["version"].split(".")))
+        assert len(offered) == 3
+        if offered <= self.version or fields["board"] != self.board:
+            return None
+        content, total = b"", None
+        while total is None or len(content) < total:
+            where = len(content)
+            part, content_range = self._get(f"{fields['server']}:{fields['port']}", fields["file"], where, where + 4095)
+            told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range or "")
+            assert told, "without Content-Range the download stops"
+            assert (int(told[1]), int(told[2])) == (where, where + len(part) - 1)
+            total = int(told[3])
+            content += part
+        assert total % 4096 != 1, "the agent would lose the last byte"
+        return offered, content
+
+
 def test_a_rollout_on_the_deployed_stack(cloud, built, tmp_path):
     # GIVEN a stack with groups, signed updates, a stable version, and a higher one that is being rolled out
     target = deploy(cloud, built, "first", "RolloutGroups=50,100", "RolloutSuccess=1", stack="earshot-rollout")
@@ -259,6 +306,11 @@ def test_a_rollout_on_the_deployed_stack(cloud, built, tmp_path):
     s3 = target.client("s3")
     document = s3.get_object(Bucket=target.outputs["ReleasesBucket"], Key=f"{BOARDS[0]}/ota_update.json")["Body"]
     assert json.load(document)["Version"] == "1.0.2"
+    # AND a board with Infineon's agent takes it: once, and not if it is another kind of board
+    path = f"/{BOARDS[0]}/ota_update.json"
+    assert StockAgent(target, BOARDS[0], (1, 0, 1)).poll(path) == ((1, 0, 2), image("1.0.2", BOARDS[0]))
+    assert StockAgent(target, BOARDS[0], (1, 0, 2)).poll(path) is None
+    assert StockAgent(target, BOARDS[1], (1, 0, 1)).poll(path) is None
     assert rollouts.get(target, "1.0.2")["state"] == "finished"
     assert [each["state"] for each in devices.list_devices(target)] == ["confirmed", "confirmed"]
     # AND a device that is forgotten is refused
