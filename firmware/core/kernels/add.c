@@ -60,8 +60,9 @@ static int32_t operand_value(const es_tensor *t, es_requantiser r, int8_t x)
 
 /* `count` sums of a value of `halved` and one of `scaled`. A second half is taken of
  * the double by a shift, which es_scale needs. */
-static __attribute__((noinline, hot)) void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1, const es_tensor *scaled,
-                        es_requantiser r, const int8_t *x2, int32_t zero_point, int8_t *y, int32_t count)
+static __attribute__((noinline, hot)) void add_quickly(const es_node *n, const es_tensor *halved, const int8_t *x1,
+                                                       const es_tensor *scaled, es_requantiser r, const int8_t *x2,
+                                                       int32_t zero_point, int8_t *y, int32_t count)
 {
     const int doubled_unit = (is_half(r) ? HEADROOM + 1 : HEADROOM) + 1;
     const es_scaler from = es_scaler_from(r.multiplier, is_half(r) ? -1 : r.shift, 0);

@@ -1,5 +1,7 @@
 #include "depthwise.h"
 
+#include <stddef.h>
+
 /* Lines are along the image's width, or along its height where that is all it has. */
 enum { GROUP = 4, MOST_PLACES = 40, MOST_ROWS = 4, MOST_BYTES = 2048 };
 
@@ -226,6 +228,8 @@ static void run_any(const track *t)
 }
 
 #if ES_DSP_NATIVE
+
+typedef char track_is_as_read[offsetof(track, gap) == 24 ? 1 : -1];
 
 /* By hand, since a compiler makes two loads of most LDM. r0 is x, r1 the numbers,
  * r2-r5 two places, r6-r9 two taps, the rest sums; the gap and the track are on the

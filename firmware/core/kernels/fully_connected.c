@@ -39,8 +39,8 @@ es_status es_fully_connected_check(es_model *m, es_node *n)
 }
 
 /* The dot products of x with one or two filters; x is read once. */
-static __attribute__((noinline, hot)) void multiply(const int8_t *x, int32_t zero_point, const int8_t *w1, const int8_t *w2, int32_t depth,
-                     int32_t sums[2])
+static __attribute__((noinline, hot)) void multiply(const int8_t *x, int32_t zero_point, const int8_t *w1,
+                                                    const int8_t *w2, int32_t depth, int32_t sums[2])
 {
     int32_t sum1 = 0;
     int32_t sum2 = 0;

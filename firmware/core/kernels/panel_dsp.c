@@ -7,6 +7,8 @@
  * begins with the end of the filter before, and that of a patch with as many zeros. */
 #include "panel.h"
 
+#include <stddef.h>
+
 #if ES_DSP
 
 /* Patches that there is code for. */
@@ -85,6 +87,8 @@ typedef struct {
     int32_t kind; /* 0 to 3, for 1, 2, 4, 6 patches */
 } walk;
 
+typedef char walk_is_as_read[offsetof(walk, kind) == 56 ? 1 : -1];
+
 /* By hand, since a compiler makes two or four loads of every LDM. While sums are made
  * r0 is in the panel, r1 in the filter, r2 and r3 have four taps of it, r4-r7 those of
  * two patches, the rest are sums. Then r2 multiplier, r4 addend, r5 shift, r6 the first
@@ -112,7 +116,7 @@ static __attribute__((noinline)) bool multiply_quickly(walk *w)
     __asm volatile("push {r4-r11, lr}\n\t"
                    "ldr r5, [r0, #56]\n\tadr r6, 90f\n\tadd r6, r6, r5, lsl #3\n\tldrd r6, r7, [r6]\n\t"
                    "ldr r4, [r0, #40]\n\tmul r4, r4, r7\n\tadd r7, r6, r4, lsr #2\n\t" /* sums */
-                   "ldr r4, [r0, #28]\n\tmov r5, #24\n\tldr r6, 91f\n\tmla r6, r4, r5, r6\n\t" /* outputs */
+                   "ldr r4, [r0, #28]\n\tadr r6, 91f\n\tldrd r6, r5, [r6]\n\tmla r6, r4, r5, r6\n\t" /* outputs */
                    "mov r5, r0\n\tldr r4, [r0, #44]\n\t"
                    "push {r4-r7}\n\t"
                    "ldr r1, [r0, #48]\n\tldr r2, [r0]\n"
@@ -136,12 +140,11 @@ static __attribute__((noinline)) bool multiply_quickly(walk *w)
                    "movs r0, #0\n\tb 61f\n"
                    "60:\tmovs r0, #1\n"
                    "61:\tadd sp, sp, #16\n\tpop {r4-r11, lr}\n\tb 92f\n\t"
-                   /* Where sums of each kind begin, and four times the bytes of a word's. */
+                   /* Where sums of each kind begin, and four times the bytes of a word's; outputs likewise. */
                    ".balign 4\n"
                    "90:\t.word 21b + 1, (31b - 21b) * 4, 22b + 1, (32b - 22b) * 4\n\t"
                    ".word 24b + 1, (34b - 24b) * 4, 26b + 1, (36b - 26b) * 4\n"
-                   "91:\t.word 50b + 1\n\t"
-                   ".if 51b - 50b - 24\n\t.error \"an output has 24 bytes\"\n\t.endif\n"
+                   "91:\t.word 50b + 1, 51b - 50b\n"
                    "92:"
                    : "+r"(argument)
                    :

@@ -35,7 +35,8 @@ static int32_t mean(int32_t sum, int32_t count)
 }
 
 /* Over one channel of `down` lines of `across` places, `step` apart. */
-static __attribute__((noinline, hot)) int32_t sum_of(const int8_t *line, int32_t down, int32_t across, int32_t line_size, int32_t step)
+static __attribute__((noinline, hot)) int32_t sum_of(const int8_t *line, int32_t down, int32_t across,
+                                                     int32_t line_size, int32_t step)
 {
     int32_t sum = 0;
 
@@ -78,9 +79,10 @@ static void pool(const es_model *m, const es_node *n, bool average, es_rows rows
     const es_rows part = es_row_elements(out, rows);
     const int32_t line_size = in->shape[2] * in->shape[3];
     int8_t *y = es_model_values(m, n->output) + part.first;
+    const uint32_t end = (uint32_t)(part.end / out->shape[3]);
     uint32_t position;
 
-    for (position = (uint32_t)(part.first / out->shape[3]); position < (uint32_t)(part.end / out->shape[3]); position++) {
+    for (position = (uint32_t)(part.first / out->shape[3]); position < end; position++) {
         const int32_t column = (int32_t)(position % (uint32_t)out->shape[2]);
         const int32_t row = (int32_t)(position / (uint32_t)out->shape[2] % (uint32_t)out->shape[1]);
         const int32_t batch = (int32_t)(position / (uint32_t)(out->shape[1] * out->shape[2]));
