@@ -84,6 +84,10 @@ def image(version, board):
     return f"image {version} of {board} ".encode() * 1000
 
 
+def firmware(version):
+    return f"firmware with {version} ".encode() * 5000
+
+
 def release(target, version, *boards, stable=True):
     """As convert_firmware leaves a release behind."""
     s3, bucket = target.client("s3"), target.outputs["ReleasesBucket"]
@@ -93,6 +97,13 @@ def release(target, version, *boards, stable=True):
             "version": version, "board": board, "frontend": "micro-7b49ead9",
             "image": {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()},
         }  # fmt: skip
+        if board == BOARDS[0]:  # which has a base firmware 1.4.0
+            whole = firmware(version)
+            firmware_version = f"1.4.{version.rpartition('.')[2]}"
+            record["firmware"] = {
+                "version": firmware_version, "size": len(whole), "sha256": hashlib.sha256(whole).hexdigest()
+            }  # fmt: skip
+            s3.put_object(Bucket=bucket, Key=f"{version}/{board}/firmware.bin", Body=whole)
         s3.put_object(Bucket=bucket, Key=f"{version}/{board}/model.img", Body=data)
         s3.put_object(Bucket=bucket, Key=f"{version}/{board}/release.json", Body=json.dumps(record))
         if stable:
@@ -313,6 +324,10 @@ def test_a_rollout_on_the_deployed_stack(cloud, built, tmp_path):
     assert StockAgent(target, BOARDS[1], (1, 0, 1)).poll(path) is None
     assert rollouts.get(target, "1.0.2")["state"] == "finished"
     assert [each["state"] for each in devices.list_devices(target)] == ["confirmed", "confirmed"]
+    # AND one that updates as a whole takes its firmware
+    path = f"/{BOARDS[0]}/firmware_update.json"
+    assert StockAgent(target, BOARDS[0], (1, 4, 1)).poll(path) == ((1, 4, 2), firmware("1.0.2"))
+    assert StockAgent(target, BOARDS[0], (1, 4, 2)).poll(path) is None
     # AND a device that is forgotten is refused
     devices.remove(target, "d1")
     assert first.report("1.0.2", "rejected") == 401
