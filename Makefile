@@ -102,6 +102,15 @@ test-firmware: setup debian ## the board's code: suites under sanitizers and in 
 	@tools/needs gcc -- $(BOARD) powercut
 	@tools/needs clang-14 -- $(BOARD) fuzz
 
+.PHONY: fuzz
+MINUTES ?= 5
+fuzz: debian ## every fuzzer of the board's parsers for MINUTES=5 each, under sanitizers
+	@tools/needs clang-14 -- $(BOARD) fuzz SECONDS=$$(( $(MINUTES) * 60 ))
+
+.PHONY: fleet
+fleet: setup firmware ## ten thousand boards poll through a rollout of a bad model: how many took it
+	.venv/main/bin/python benchmarks/fleet.py
+
 .PHONY: powercut
 powercut: setup ## cut the power in every flash operation of an update, and in pairs of them
 	@$(BOARD) powercut-all
