@@ -69,7 +69,7 @@ def sound(seconds: float = 3.0) -> np.ndarray:
 def front_ends(folder: Path, samples: Path) -> dict[str, dict[str, int]]:
     """What a step of each front end costs."""
     return {
-        name: qemu.measure("features", front_end.id, str(samples), str(folder / "frames"))
+        name: qemu.measure("features", front_end.id, samples.name, "frames", folder=folder)
         for name, front_end in features.FRONT_ENDS.items()
     }
 
@@ -86,7 +86,7 @@ def streams(model: bytes, folder: Path, samples: Path) -> dict[str, dict[str, An
         }
         path = folder / "model.tflite"
         path.write_bytes(flatbuffer.with_card(model, card))
-        found = qemu.measure("stream", str(path), str(samples), str(folder / "scores"))
+        found = qemu.measure("stream", path.name, samples.name, "scores", folder=folder)
         parts = [found[part]["instructions_a_hop"] for part in ("front_end", "inference", "recogniser")]
         a_second = sum(parts) * 1000 / (hop_frames * STEP_MS)
         costs[str(hop_frames)] = {**found, "instructions_a_hop": sum(parts), "share_of_clock": a_second / CLOCK_HZ}

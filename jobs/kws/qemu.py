@@ -28,42 +28,50 @@ _MACHINE = ("-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "no
 # What fits the emulated board's 4 MB beside the model and the arena.
 _BYTES_AT_ONCE = 1 << 20
 _PATIENCE_SECONDS = 300
+# newlib's start-up code has a buffer of 256 bytes for the command line.
+_LONGEST_LINE = 255
 
 
 class QemuError(RuntimeError):
     """The emulator or the program is missing, or the program failed; the message says what to do."""
 
 
-def run(program: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(program: Path, *arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Runs a program of the emulated board to its end.
 
     Args:
         program: an .elf for QEMU's mps2-an386.
         arguments: its arguments, without commas and spaces.
+        folder: from which names of files count; None for this process's.
 
     Raises:
-        QemuError: the emulator or the program is not there, or it does not end.
+        QemuError: the emulator or the program is not there, the arguments are too long, or it does not end.
     """
+    line = " ".join([program.name, *arguments])
+    if len(line) > _LONGEST_LINE:
+        raise QemuError(f"{len(line)} characters of arguments, the board reads {_LONGEST_LINE}; use shorter names")
     if not program.is_file():
         raise QemuError(f"{program}: no such program; build it with `make -C firmware mps2` (gcc-arm-none-eabi)")
     semihosting = ",".join(["enable=on", "target=native", *(f"arg={a}" for a in (program.name, *arguments))])
-    command = [EMULATOR, *_MACHINE, "-semihosting-config", semihosting, "-kernel", str(program)]
+    command = [EMULATOR, *_MACHINE, "-semihosting-config", semihosting, "-kernel", str(program.resolve())]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=folder, timeout=_PATIENCE_SECONDS
+        )
     except FileNotFoundError as error:
         raise QemuError(f"{EMULATOR}: not installed; install Debian's qemu-system-arm") from error
     except subprocess.TimeoutExpired as error:
         raise QemuError(f"{program.name}: no end after {_PATIENCE_SECONDS} seconds; give it less to do") from error
 
 
-def measure(command: str, *arguments: str) -> dict[str, Any]:
-    """What the measuring program prints.
+def measure(command: str, *arguments: str, folder: Path | None = None) -> dict[str, Any]:
+    """What the measuring program prints; see `run`.
 
     Raises:
         QemuError: it failed; a model that it refuses included.
     """
     repository = Path(__file__).resolve().parents[2]
-    done = run(Path(os.environ.get(PROGRAM_VARIABLE, repository / PROGRAM)), command, *arguments)
+    done = run(Path(os.environ.get(PROGRAM_VARIABLE, repository / PROGRAM)), command, *arguments, folder=folder)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
@@ -123,7 +131,7 @@ def infer(content: bytes, inputs: Int8) -> tuple[Int8, Count]:
         model, given, answered = (Path(folder, name) for name in ("model.tflite", "inputs", "outputs"))
         model.write_bytes(content)
         given.write_bytes(np.ascontiguousarray(inputs, np.int8).tobytes())
-        figures = measure("infer", str(model), str(given), str(answered))
+        figures = measure("infer", model.name, given.name, answered.name, folder=Path(folder))
         answers = np.frombuffer(answered.read_bytes(), np.int8).reshape(len(inputs), -1)
     layers = tuple(Layer(**layer) for layer in figures["layers"])
     return answers, Count(
@@ -144,7 +152,7 @@ def clip_features(clips: npt.NDArray[np.int16], front_end: features.FrontEnd) ->
         with tempfile.TemporaryDirectory(prefix="earshot-") as folder:
             samples, computed = Path(folder, "samples"), Path(folder, "features")
             samples.write_bytes(np.ascontiguousarray(some, "<i2").tobytes())
-            measure("clips", front_end.id, str(samples), str(computed))
+            measure("clips", front_end.id, samples.name, computed.name, folder=Path(folder))
             parts.append(np.frombuffer(computed.read_bytes(), np.int8).reshape(len(some), *front_end.shape))
     return np.concatenate(parts)
 

@@ -99,15 +99,17 @@ def test_a_missing_emulator_is_named(model, capsys, monkeypatch):
     assert "install Debian's qemu-system-arm" in capsys.readouterr().err
 
 
-def test_the_program_refuses_what_does_not_fit(model, tmp_path):
-    inputs = tmp_path / "inputs"
-    inputs.write_bytes(bytes(5))
+def test_the_program_refuses_what_does_not_fit(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inputs").write_bytes(bytes(5))
     with pytest.raises(qemu.QemuError, match="not a whole number of inputs"):
-        qemu.measure("infer", str(model), str(inputs), str(tmp_path / "outputs"))
+        qemu.measure("infer", model.name, "inputs", "outputs")
     with pytest.raises(qemu.QemuError, match="unknown front end"):
-        qemu.measure("features", "none-00000000", str(inputs), str(tmp_path / "frames"))
+        qemu.measure("features", "none-00000000", "inputs", "frames")
     with pytest.raises(qemu.QemuError, match="infer MODEL"):
         qemu.measure("dance")
+    with pytest.raises(qemu.QemuError, match=r"2\d\d characters of arguments, the board reads 255"):
+        qemu.measure("infer", "m" * 100, "i" * 100, "o" * 40)
 
 
 @pytest.mark.parametrize("name", features.FRONT_ENDS)
