@@ -116,7 +116,7 @@ def _cloud(keywords: list[str], progress: Progress) -> Target:
     outputs = "".join(f"\n  {name:<18}{escape(value)}" for name, value in sorted(target.outputs.items()))
     progress.console.print(f"sam deploy  {time.monotonic() - began:.0f} s{outputs}")
     # A cloud that ends with the demonstration: who reads this may have its root key.
-    made = keys.NewKeys(DIRECTORY / "keys", 1, 1, passphrase="demo")  # noqa: S106
+    made = keys.NewKeys(DIRECTORY / "keys", 1, 1, passphrase="demo")  # noqa: S106 - keys of a cloud on this machine
     (DIRECTORY / "keys" / "root.json").write_bytes(keys.init(target, made.signers, 1, made=made))
     progress.console.print("signed updates begun: `earshot keys show`")
     return target

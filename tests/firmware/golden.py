@@ -18,12 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/unit/firmware"), str(ROOT / "jobs")]
 
-import numpy as np  # noqa: E402
-import signing  # noqa: E402
-import tflite_models as models  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-from kws import features  # noqa: E402
-from tflite_micro import runtime  # noqa: E402
+import numpy as np  # noqa: E402 - their folder is on the path only now
+import signing  # noqa: E402 - their folder is on the path only now
+import tflite_models as models  # noqa: E402 - their folder is on the path only now
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402 - their folder is on the path only now
+from kws import features  # noqa: E402 - their folder is on the path only now
+from tflite_micro import runtime  # noqa: E402 - their folder is on the path only now
 
 INPUTS = 4
 ARENA = 400_000
