@@ -131,9 +131,9 @@ fuzzers:
 $(FUZZERS:%=fuzz-%): fuzz-%:
 	@$(TESTS)/run-fuzzer $(FUZZ_OUT)/$* $(TESTS)/corpus/$* $(SECONDS)
 
-$(FUZZERS:%=$(FUZZ_OUT)/%): $(FUZZ_OUT)/%: $(TESTS)/fuzz/%.c $(FUZZ_OUT)/portable.a
+$(FUZZERS:%=$(FUZZ_OUT)/%): $(FUZZ_OUT)/%: $(TESTS)/fuzz/%.c $(FUZZ_OUT)/portable.a $(wildcard $(TESTS)/fuzz/*.h)
 	@echo '  CC  $<'
-	@$(FUZZ_CC) -std=c99 $(FUZZ_WARNINGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer -I. -o $@ $^
+	@$(FUZZ_CC) -std=c99 $(FUZZ_WARNINGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer -I. -o $@ $(filter-out %.h,$^)
 
 # --- stack ----------------------------------------------------------------------------------------------------------
 

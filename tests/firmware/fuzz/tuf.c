@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "any_signature.h"
 #include "ota/tuf/trusted_set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Not SHA-256, but different for most that differs; crypto/ is not linked. */
-void es_sha256_start(es_sha256 *h)
-{
-    memset(h, 0, sizeof *h);
-}
-
+/* Not SHA-256, but different for most that differs. */
 void es_sha256_add(es_sha256 *h, const void *data, size_t size)
 {
     const uint8_t *p = data;
@@ -28,27 +24,6 @@ void es_sha256_end(es_sha256 *h, uint8_t digest[ES_SHA256_BYTES])
 {
     memset(digest, 0, ES_SHA256_BYTES);
     memcpy(digest, &h->length, 2); /* as long as an input can find it */
-}
-
-bool es_p256_verify(const uint8_t point[ES_P256_POINT_BYTES], const uint8_t digest[ES_SHA256_BYTES],
-                    const uint8_t signature[ES_P256_SIGNATURE_BYTES])
-{
-    (void)point;
-    (void)digest;
-    (void)signature;
-    return true;
-}
-
-bool es_der_signature(const uint8_t *der, size_t size, uint8_t signature[ES_P256_SIGNATURE_BYTES])
-{
-    memset(signature, size > 0 ? der[size - 1] : 0, ES_P256_SIGNATURE_BYTES);
-    return true;
-}
-
-bool es_der_public_key(const uint8_t *der, size_t size, uint8_t point[ES_P256_POINT_BYTES])
-{
-    memset(point, size > 0 ? der[size - 1] : 0, ES_P256_POINT_BYTES);
-    return true;
 }
 
 /* A copy of the next file, which ends where its memory does. */
